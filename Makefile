@@ -1,0 +1,80 @@
+# Everything that is done with this project, in one word each. `make help` lists them.
+# The first target that runs makes .venv/ and, for root on Debian, installs the commands that are missing.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+BIN := .venv/bin
+BASE_IMAGE ?= python:3.13-slim
+BUILDER ?= $(firstword $(shell command -v docker podman buildah 2>/dev/null) docker)
+
+.PHONY: help demo test test-cluster soak cluster-up cluster-down test-clients check format bench fuzz images locks docs clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
+
+.venv/.made: images/locks/dev.txt pyproject.toml scripts/set-up.sh
+	@PYTHON=$(PYTHON) scripts/set-up.sh
+
+demo: .venv/.made ## an unchanged app gets its token, in a network namespace of its own
+	@$(BIN)/python -m azwi_demo
+
+test: .venv/.made ## all tests but the next two; those that need root say so when they are skipped
+	@$(BIN)/python -m pytest -q --ignore=tests/cluster -m "not slow_clients"
+
+test-clients: .venv/.made ## real clients of every language, in the redirected pod; writes docs/clients.md
+	@$(BIN)/python -m pytest -q tests/clients/test_clients.py
+
+test-cluster: .venv/.made ## the tests in a real Kubernetes; builds it once, as root, with Go
+	@$(BIN)/python -m pytest -q -s tests/cluster
+
+soak: .venv/.made ## what takes ten minutes: the kubelet rotates a token
+	@$(BIN)/python -m pytest -q -s tests/cluster/soak.py
+
+cluster-up: ## a real Kubernetes, in namespaces of its own; tests use it while it is up
+	@tests/cluster/cluster.sh up
+	@tests/cluster/cluster.sh import $$(tests/cluster/images.sh azwi-proxy azwi-proxy-init)
+	@echo 'Up, with localhost/azwi-proxy and localhost/azwi-proxy-init: tests/cluster/cluster.sh kubectl get nodes'
+
+cluster-down: ## end it; nothing is left behind but what was built
+	@tests/cluster/cluster.sh down
+
+check: .venv/.made ## format, lint, types, layers
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo
+
+format: .venv/.made ## put the code into its form
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+bench: .venv/.made ## measure the proxy beside a bare server of the same libraries (needs wrk)
+	@$(BIN)/python bench/run.py
+	@$(BIN)/python bench/cold.py
+
+FUZZ_SECONDS ?= 60
+FUZZ_EXAMPLES ?= 600
+FUZZ_TARGETS = route token_request guard identities settings entra_error
+
+fuzz: .venv/.made ## a minute of new inputs for the parsers, then new requests to running proxies
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: --require-hashes -r images/locks/fuzz.txt
+	@mkdir -p .hypothesis/fuzz
+	@for target in $(FUZZ_TARGETS); do mkdir -p .hypothesis/fuzz/$$target && echo "$$target" && \
+	  $(BIN)/python tests/fuzz/run.py $$target .hypothesis/fuzz/$$target tests/fuzz/corpus/$$target \
+	  -max_total_time=$$(( $(FUZZ_SECONDS) / $(words $(FUZZ_TARGETS)) )) -timeout=10 -verbosity=0 \
+	  -artifact_prefix=.hypothesis/fuzz/$$target- || exit 1; done
+	@AZWI_FUZZ_EXAMPLES=$(FUZZ_EXAMPLES) $(BIN)/python -m pytest -q --timeout 900 tests/proxy/test_fuzz.py tests/proxy/test_replay_differential.py
+
+images: ## build azwi-proxy and azwi-proxy-init with docker, podman or buildah
+	$(BUILDER) build --build-arg BASE_IMAGE=$(BASE_IMAGE) -f Dockerfile.proxy -t azwi-proxy .
+	$(BUILDER) build --build-arg BASE_IMAGE=$(BASE_IMAGE) -f Dockerfile.init -t azwi-proxy-init .
+
+docs: .venv/.made ## write docs/settings.md from the settings classes
+	@$(BIN)/python scripts/settings_page.py
+
+locks: .venv/.made ## resolve the locks anew, within pyproject.toml's bounds
+	@scripts/lock.sh
+
+clean: ## remove .venv and caches
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

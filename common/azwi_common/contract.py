@@ -1,0 +1,57 @@
+"""Every name that crosses a process boundary: variables, addresses, identifiers, paths.
+
+Names that the Go reference (azure-workload-identity v1.6.0) uses too are kept letter for letter, so
+that scripts, charts and pods written for it go on working. Knows no logic.
+"""
+
+from typing import Final
+
+# --- Set by the workload identity webhook in every container that uses it -------------------------
+CLIENT_ID: Final = "AZURE_CLIENT_ID"
+TENANT_ID: Final = "AZURE_TENANT_ID"
+FEDERATED_TOKEN_FILE: Final = "AZURE_FEDERATED_TOKEN_FILE"
+AUTHORITY_HOST: Final = "AZURE_AUTHORITY_HOST"
+
+# --- AKS identity binding: exchanges go to a token proxy of the cluster ---------------------------
+KUBERNETES_TOKEN_PROXY: Final = "AZURE_KUBERNETES_TOKEN_PROXY"
+KUBERNETES_SNI_NAME: Final = "AZURE_KUBERNETES_SNI_NAME"
+KUBERNETES_CA_FILE: Final = "AZURE_KUBERNETES_CA_FILE"
+KUBERNETES_CA_DATA: Final = "AZURE_KUBERNETES_CA_DATA"
+
+# --- Shared by the init container and the proxy ---------------------------------------------------
+PROXY_PORT: Final = "PROXY_PORT"
+PROXY_UID: Final = "PROXY_UID"
+METADATA_IP: Final = "METADATA_IP"
+METADATA_PORT: Final = "METADATA_PORT"
+POD_IP: Final = "POD_IP"
+
+# --- What every HTTP client of the field reads ----------------------------------------------------
+HTTPS_PROXY: Final = "HTTPS_PROXY"
+NO_PROXY: Final = "NO_PROXY"
+SSL_CERT_FILE: Final = "SSL_CERT_FILE"
+REQUESTS_CA_BUNDLE: Final = "REQUESTS_CA_BUNDLE"
+
+# --- Our own --------------------------------------------------------------------------------------
+IDENTITIES: Final = "AZWI_IDENTITIES"
+STRICT_IDENTITIES: Final = "AZWI_STRICT_IDENTITIES"
+FORWARD: Final = "AZWI_FORWARD"
+PREFETCH: Final = "AZWI_PREFETCH"
+DRAIN_SECONDS: Final = "AZWI_DRAIN_SECONDS"
+METRICS_PORT: Final = "AZWI_METRICS_PORT"
+LOG_LEVEL: Final = "AZWI_LOG_LEVEL"
+IPTABLES_MODE: Final = "AZWI_IPTABLES_MODE"
+
+# --- Values ---------------------------------------------------------------------------------------
+DEFAULT_PROXY_PORT: Final = 8000
+DEFAULT_PROXY_UID: Final = 1501
+DEFAULT_METADATA_IP: Final = "169.254.169.254"
+DEFAULT_METADATA_PORT: Final = 80
+DEFAULT_AUTHORITY_HOST: Final = "https://login.microsoftonline.com/"
+TOKEN_EXCHANGE_AUDIENCE: Final = "api://AzureADTokenExchange"
+TOKEN_MOUNT: Final = "/var/run/secrets/azure/tokens"
+TOKEN_FILE: Final = TOKEN_MOUNT + "/azure-identity-token"
+
+# The init container proves a redirect that a running proxy already serves by this header of its
+# answer to READY_PATH: nobody else on the way answers with it.
+READY_PATH: Final = "/readyz"
+SERVER_NAME: Final = "azwi-proxy"

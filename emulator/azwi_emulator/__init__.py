@@ -1,0 +1,7 @@
+"""An Entra ID small enough to read: the identity provider of demos, tests and users' own CI.
+
+Law: what decides (``federation``, ``aadsts``, ``claims``, ``directory``, ``faults``, ``messages``,
+``resource``, ``wire``) is pure; no token, assertion or key is ever logged or listed. Start with
+``app`` (what is served), then ``federation`` (what is decided). ``server.Emulator`` runs it
+in-process, ``client.Control`` steers it from any process.
+"""

@@ -1,0 +1,135 @@
+"""What a running emulator knows: registrations, faults, keys, and the token requests seen.
+
+One object, owned by ``server.Emulator``; ``app`` reads it, ``control`` changes it.
+"""
+
+import collections
+import secrets
+import time
+from collections.abc import Iterable
+from typing import Any
+
+from azwi_emulator import claims, directory, discovery, errors, faults, federation, issuer, keys
+from azwi_emulator.messages import (
+    AccessTokenShape,
+    ClientRegistration,
+    CredentialRegistration,
+    Exchange,
+    ExternalIssuer,
+    Registrations,
+)
+
+MOST_EXCHANGES = 10_000  # enough for a load test's verdict, a few MB
+_SHORTEST, _LONGEST = 3600, 5399  # Entra ID: 60 to 90 minutes at random
+
+
+class State:
+    """Everything that requests read and the control endpoint changes.
+
+    ``authority`` is the base URL with a trailing slash.
+    """
+
+    def __init__(
+        self,
+        authority: str,
+        issuer_keys: discovery.IssuerKeys,
+        *,
+        registrations: Registrations,
+        access_tokens: AccessTokenShape,
+    ) -> None:
+        self.authority = authority
+        self.issuer = issuer.Issuer(authority.rstrip("/") + issuer.PATH)
+        self.issuer_keys = issuer_keys
+        self.entra_keys = keys.KeyRing()
+        self.faults = faults.Faults()
+        self._at_start = registrations, access_tokens
+        self.reset()
+
+    def reset(self) -> None:
+        """Back to the start: its registrations, no faults, no requests seen; signing keys stay."""
+        registrations, self.access_tokens = self._at_start
+        self.directory = directory.Directory()
+        self.exchanges: collections.deque[Exchange] = collections.deque(maxlen=MOST_EXCHANGES)
+        self.exchange_count = 0
+        self.faults.clear_all()
+        self.issuer_keys.forget()
+        for client in registrations.clients:
+            self.add_client(client)
+        for credential in registrations.credentials:
+            self.add_credential(credential)
+        for external in registrations.issuers:
+            self.add_issuer(external)
+
+    def now(self) -> float:
+        """Unix time by Entra ID's clock, which a fault may have moved."""
+        return time.time() + self.faults.skew()
+
+    def add_client(self, registration: ClientRegistration) -> None:
+        """Register a client, or replace it."""
+        self.directory.add_client(
+            directory.Client(
+                registration.tenant_id,
+                registration.client_id,
+                registration.resources,
+                self._visible_from(registration.delay_seconds),
+            )
+        )
+
+    def add_credential(self, registration: CredentialRegistration) -> str:
+        """Register a federated credential; answers its id."""
+        return self.directory.add_credential(
+            directory.Credential(
+                registration.tenant_id,
+                registration.client_id,
+                registration.issuer or self.issuer.url,
+                registration.subject,
+                registration.audience,
+                self._visible_from(registration.delay_seconds),
+            )
+        )
+
+    def add_issuer(self, external: ExternalIssuer) -> None:
+        """Use the keys handed in for an issuer that cannot be reached."""
+        try:
+            self.issuer_keys.give(external.issuer, external.jwks)
+        except errors.BadKeys as error:
+            raise errors.BadMessage(f"'jwks' cannot be used: {error}.") from error
+
+    def record(self, exchange: Exchange) -> None:
+        """Remember a token request; only the last 10,000 are kept, all are counted."""
+        self.exchanges.append(exchange)
+        self.exchange_count += 1
+
+    def exchanges_of(self, client_id: str | None) -> Iterable[Exchange]:
+        """The requests that are kept, oldest first, of one client or of all."""
+        wanted = None if client_id is None else client_id.lower()
+        return (seen for seen in self.exchanges if wanted in (None, seen.client_id.lower()))
+
+    def token_answer(self, granted: federation.Grant) -> dict[str, Any]:
+        """The token endpoint's JSON for a granted request."""
+        shape = self.access_tokens
+        lifetime = shape.lifetime_seconds or _SHORTEST + secrets.randbelow(_LONGEST - _SHORTEST + 1)
+        body = claims.access_token(
+            granted,
+            issuer=self.entra_issuer(granted.tenant_id),
+            now=int(self.now()),
+            lifetime=lifetime,
+            unique=secrets.token_urlsafe(16),
+        )
+        noise = secrets.token_urlsafe(shape.size_bytes)
+        token = self.entra_keys.current.sign(claims.padded(body, shape.size_bytes, noise))
+        answer: dict[str, Any] = {
+            "token_type": "Bearer",
+            "expires_in": lifetime,
+            "ext_expires_in": lifetime,
+        }
+        if shape.refresh_in_seconds is not None:
+            answer["refresh_in"] = shape.refresh_in_seconds
+        return {**answer, "access_token": token}
+
+    def entra_issuer(self, tenant_id: str) -> str:
+        """``iss`` of the tenant's access tokens."""
+        return f"{self.authority}{tenant_id}/v2.0"
+
+    def _visible_from(self, delay: float) -> float:
+        return self.now() + delay if delay > 0 else 0.0

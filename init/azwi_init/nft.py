@@ -1,0 +1,65 @@
+"""Spells a plan for nf_tables: the text that loads it, and the listing that shows it loaded.
+
+Pure; ``libnftables`` runs these texts. The rules live in a table of our own, ``ip azwi``, in a
+chain that runs just before everybody's NAT (priority -100). That wins against a service mesh's
+redirect of either backend, made before or after, and leaves ``ip nat`` alone: a native rule in
+there would make every later ``iptables-nft`` fail.
+"""
+
+import json
+from typing import Any
+
+from azwi_init.rules import Plan, Rule
+
+PRIORITY = -101  # NF_IP_PRI_NAT_DST is -100: the first chain that translates a connection decides
+LIST = "list table ip azwi"
+REMOVE = "table ip azwi\ndelete table ip azwi\n"
+"""Removes the table whether or not it is there: the first line makes it, unless it exists."""
+
+
+def load(plan: Plan) -> str:
+    """Commands that make the table hold exactly ``plan``, in one transaction, run once or again."""
+    lines = "".join(f'\t\t{_statement(rule)} comment "{rule.why}"\n' for rule in plan)
+    return (
+        f"{REMOVE}table ip azwi {{\n\tchain output {{\n"
+        f"\t\ttype nat hook output priority {PRIORITY}; policy accept;\n{lines}\t}}\n}}\n"
+    )
+
+
+def shows(listing: str, plan: Plan) -> bool:
+    """Whether ``listing``, libnftables' JSON for LIST, is exactly ``plan`` in its place."""
+    items: list[dict[str, Any]] = json.loads(listing)["nftables"]
+    chains = [item["chain"] for item in items if "chain" in item]
+    found = [item["rule"] for item in items if "rule" in item]
+    return [_place(chain) for chain in chains] == [
+        ("output", "nat", "output", PRIORITY, "accept")
+    ] and [(rule.get("comment"), rule["expr"]) for rule in found] == [
+        (rule.why, _expressions(rule)) for rule in plan
+    ]
+
+
+def _statement(rule: Rule) -> str:
+    # "tcp dport" must stand in the redirect's own rule: the kernel refuses to map ports without it
+    user = "" if rule.uid is None else f" meta skuid {rule.uid}"
+    # a translation, even to itself, settles the matter; "accept" would ask everybody else's chains
+    verdict = f"dnat to {rule.ip}" if rule.to_port is None else f"redirect to :{rule.to_port}"
+    return f"ip daddr {rule.ip} tcp dport {rule.port}{user} {verdict}"
+
+
+def _expressions(rule: Rule) -> list[dict[str, Any]]:
+    # the form is libnftables-json(5)'s, the same since nftables 0.9
+    user = [] if rule.uid is None else [_equals({"meta": {"key": "skuid"}}, rule.uid)]
+    return [
+        _equals({"payload": {"protocol": "ip", "field": "daddr"}}, rule.ip),
+        _equals({"payload": {"protocol": "tcp", "field": "dport"}}, rule.port),
+        *user,
+        {"redirect": {"port": rule.to_port}} if rule.to_port else {"dnat": {"addr": rule.ip}},
+    ]
+
+
+def _equals(left: dict[str, Any], right: str | int) -> dict[str, Any]:
+    return {"match": {"op": "==", "left": left, "right": right}}
+
+
+def _place(chain: dict[str, Any]) -> tuple[Any, ...]:
+    return tuple(chain.get(key) for key in ("name", "type", "hook", "prio", "policy"))

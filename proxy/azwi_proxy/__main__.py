@@ -1,0 +1,73 @@
+"""``azwi-proxy``: settings, logs, server. Imports what costs time only where it is needed.
+
+Exit codes: 0 done, 1 could not run (port taken, probe not ready), 2 wrong settings.
+"""
+
+import sys
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the program; ``argv`` without its name."""
+    import argparse
+
+    from azwi_common import __version__, contract
+
+    parser = argparse.ArgumentParser(
+        prog="azwi-proxy",
+        description="Answers managed identity token requests in this pod, by workload identity.",
+        epilog="Settings are variables; docs/settings.md lists them.",
+    )
+    parser.add_argument("--proxy-port", metavar="N", help="port on loopback (8000)")
+    parser.add_argument("--log-level", metavar="L", help="debug, info, warning or error (info)")
+    parser.add_argument("--probe", action="store_true", help="wait for a running proxy, then exit")
+    parser.add_argument("--version", action="version", version=f"azwi-proxy {__version__}")
+    given = parser.parse_args(argv)
+    flags = {
+        name: value
+        for name, value in (("--proxy-port", given.proxy_port), ("--log-level", given.log_level))
+        if value is not None
+    }
+    if given.probe:
+        return _probe(flags.get("--proxy-port", ""), str(contract.DEFAULT_PROXY_PORT))
+    return _serve(flags)
+
+
+def _probe(flag: str, default: str) -> int:
+    import os
+
+    from azwi_proxy import probe
+
+    port = flag or os.environ.get("PROXY_PORT", "") or default
+    if not (port.isascii() and port.isdigit() and 1 <= int(port) <= 65535):
+        print(
+            f"--proxy-port must be a port number from 1 to 65535; it is {port!r}", file=sys.stderr
+        )
+        return 2
+    problem = probe.wait_until_ready(int(port))
+    if problem:
+        print(problem, file=sys.stderr)
+    return 1 if problem else 0
+
+
+def _serve(flags: dict[str, str]) -> int:
+    import os
+
+    from azwi_common import logs
+    from azwi_common.settings import SettingsError, load
+    from azwi_proxy.settings import Settings, environment
+
+    try:
+        settings = load(Settings, environment(os.environ), flags)
+    except SettingsError as error:
+        for problem in error.problems:
+            print(f"azwi-proxy: {problem}", file=sys.stderr)
+        return 2
+    logs.configure(settings.log_level)
+
+    from azwi_proxy import serve
+
+    return serve.run(settings)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

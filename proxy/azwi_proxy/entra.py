@@ -1,0 +1,164 @@
+"""Talks to Entra ID, or to an AKS token proxy in its place: one exchange, from file to token.
+
+msal builds the request and reads the answer, in a thread of a pool of its own; its HTTP goes
+through ``transport``, which hands each POST to aiohttp on the event loop. So there is one TLS
+stack, every phase has a timeout, and a thread never outlives its exchange for long.
+"""
+
+import asyncio
+import base64
+import binascii
+import json
+import logging
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import msal
+
+from azwi_proxy import aadsts, errors, tokens, transport
+from azwi_proxy.identities import Identity
+from azwi_proxy.settings import Settings
+
+WHOLE = 10.0  # seconds for an exchange, retry and name resolution included: SDKs give up at 30
+RETRY_LEFT = 3.0  # seconds that must be left for a second try to make sense
+AT_ONCE = 256  # exchanges; 20 new ones a second that hang for 10 s each are 200
+NOT_BEFORE = 300  # seconds: IMDS dates its tokens back by five minutes
+SAME_CLOCK = 60  # seconds that Entra ID's clock may differ for a token's own times to be believed
+
+log = logging.getLogger("azwi_proxy.entra")
+
+
+class Entra:
+    """Exchanges the pod's service account token for access tokens."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._transport = transport.Transport(settings)
+        self._pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="exchange")
+        self._busy = 0
+
+    async def start(self) -> None:
+        """Open the HTTP session, on the running loop."""
+        await self._transport.start()
+
+    async def close(self) -> None:
+        """Close the session; threads that still run end at their next step."""
+        await self._transport.close()
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    async def exchange(self, identity: Identity, scope: str) -> tokens.Token:
+        """One token; raises errors.TokenError. Takes 10 s at most, whatever the network does."""
+        if self._busy >= AT_ONCE:
+            raise errors.Busy(f"{AT_ONCE} tokens are being fetched already: try again")
+        self._busy += 1
+        try:
+            async with asyncio.timeout(WHOLE):
+                return await self._exchange(identity, scope)
+        except TimeoutError as error:
+            raise errors.Unavailable(
+                f"{self._transport.peer} did not answer within {WHOLE:.0f} s.", reason="timeout"
+            ) from error
+        finally:
+            self._busy -= 1
+
+    async def _exchange(self, identity: Identity, scope: str) -> tokens.Token:
+        """Two tries at most; the second where a failure says that it may help at once."""
+        deadline = asyncio.get_running_loop().time() + WHOLE
+        for last_try in (False, True):
+            try:
+                return await asyncio.get_running_loop().run_in_executor(
+                    self._pool, self._acquire, identity, scope
+                )
+            except (errors.StaleAssertion, transport.Interrupted) as error:
+                left = deadline - asyncio.get_running_loop().time()
+                if last_try or left < RETRY_LEFT:
+                    raise
+                log.info("one more try", extra={"fields": {"reason": error.reason}})
+        raise AssertionError("unreachable")
+
+    def _acquire(self, identity: Identity, scope: str) -> tokens.Token:
+        """Runs in a thread: read the file, let msal exchange it, date the token."""
+        assertion = read_assertion(self._settings.token_file)
+        asked = _asked(identity, scope, assertion)
+        sent = tokens.now()
+        try:
+            # A client for each exchange: no cache and no throttle beside the store's own.
+            client = msal.ConfidentialClientApplication(
+                identity.client_id,
+                authority=f"{self._settings.authority}/{identity.tenant_id}",
+                client_credential={"client_assertion": lambda: assertion},
+                instance_discovery=False,
+                http_client=self._transport,
+            )
+            answer = client.acquire_token_for_client([scope])
+        except transport.Answered as said:
+            raise _error_of(said, asked) from None
+        return _token(answer, sent)
+
+
+def read_assertion(path: str) -> str:
+    """The service account token in ``path``; raises errors.Unavailable that names what is wrong."""
+    try:
+        with open(path, encoding="ascii") as file:
+            text = file.read(64 * 1024).strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not a token"
+        raise _token_file(path, f"cannot be read: {(reason or str(error)).lower()}") from error
+    if not text:
+        raise _token_file(path, "is empty")
+    if text.count(".") != 2 or not _claims(text):
+        raise _token_file(path, "does not hold a JSON Web Token")
+    return text
+
+
+def _token_file(path: str, problem: str) -> errors.Unavailable:
+    return errors.Unavailable(
+        f"The service account token file {path} {problem}."
+        " Check AZURE_FEDERATED_TOKEN_FILE and the projected volume.",
+        reason="token_file",
+    )
+
+
+def _claims(token: str) -> Mapping[str, Any]:
+    """The claims of a JSON Web Token, unverified; empty where it is opaque."""
+    try:
+        payload = token.split(".")[1]
+        claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    except (IndexError, ValueError, binascii.Error, RecursionError):
+        return {}
+    return claims if isinstance(claims, dict) else {}
+
+
+def _asked(identity: Identity, scope: str, assertion: str) -> aadsts.Asked:
+    claims = _claims(assertion)
+    audience = claims.get("aud", "(unknown)")
+    return aadsts.Asked(
+        client=identity.client_id,
+        tenant=identity.tenant_id,
+        resource=scope.removesuffix("/.default"),
+        issuer=str(claims.get("iss", "(unknown)")),
+        subject=str(claims.get("sub", "(unknown)")),
+        audience=", ".join(map(str, audience)) if isinstance(audience, list) else str(audience),
+    )
+
+
+def _token(answer: Mapping[str, Any], sent: tokens.Moment) -> tokens.Token:
+    """Date a token from when it was asked for, or by its own claims where the clocks agree."""
+    text: str = answer["access_token"]
+    lifetime: int = answer["expires_in"]
+    expires_on = int(sent.wall) + lifetime
+    not_before = int(sent.wall) - NOT_BEFORE
+    claims = _claims(text)
+    exp, nbf = claims.get("exp"), claims.get("nbf")
+    if isinstance(exp, int) and abs(exp - expires_on) <= SAME_CLOCK:
+        expires_on = exp
+        not_before = nbf if isinstance(nbf, int) else not_before
+    return tokens.Token(text, sent, float(lifetime), expires_on, not_before)
+
+
+def _error_of(said: transport.Answered, asked: aadsts.Asked) -> errors.TokenError:
+    error = aadsts.error_of(said.status, said.text, said.retry_after, asked)
+    if said.status >= 500 and isinstance(error, errors.Unavailable) and not error.hold:
+        return transport.Interrupted(error.description, reason=error.reason)
+    return error

@@ -1,0 +1,135 @@
+"""The wire format of the IMDS token endpoint: requests in, answers and errors out.
+
+Pure: no clock, no I/O. Source: Microsoft's IMDS documentation and what some forty clients really
+send and parse; the odd rules below each have a client that breaks without them.
+"""
+
+import functools
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from urllib.parse import parse_qsl
+
+from azwi_proxy import errors
+
+CONTENT_TYPE = "application/json; charset=utf-8"
+FORM_TYPE = "application/x-www-form-urlencoded"
+IDENTITY_PARAMETERS = (
+    "client_id", "object_id", "msi_res_id", "mi_res_id", "msi-res-id", "resource_id",
+)  # fmt: skip
+ROOT_LISTING = b"identity/\ninstance/\nversions\n"
+"""What GET /metadata?format=text lists; old Terraform providers want no more than a 2xx."""
+
+_KNOWN_PARAMETERS = frozenset((*IDENTITY_PARAMETERS, "resource"))
+_MAX_RESOURCE = 1024
+_MAX_FIELDS = 100
+_PLAIN_RESOURCE = re.compile(r"[\x21-\x7e\u00a0-\U0010ffff]+")
+
+
+@dataclass(frozen=True, slots=True)
+class TokenRequest:
+    """What a client asks for; ``parameter`` is empty when it names no identity."""
+
+    resource: str
+    parameter: str = ""
+    value: str = ""
+
+
+def guard(metadata: Iterable[str], forwarded_for: bool) -> None:
+    """Check the headers that keep forged requests out; comes before anything else is looked at.
+
+    ``metadata``: every value of the Metadata header. Raises errors.HeaderMissing, HeaderForbidden.
+    The words of the first are IMDS's own: SDKs' probes recognise the endpoint by them.
+    """
+    values = list(metadata)
+    if not values or any(value.strip().lower() != "true" for value in values):
+        raise errors.HeaderMissing("Required metadata header not specified")
+    if forwarded_for:
+        raise errors.HeaderForbidden(
+            "Requests with an X-Forwarded-For header are not answered: they come from elsewhere"
+        )
+
+
+@functools.lru_cache(maxsize=1024)
+def token_request(query: str, form: str = "") -> TokenRequest:
+    """Parse the raw query, and the raw form of a POST; raises errors.BadRequest.
+
+    Values are percent-decoded exactly once; clients send ``resource`` raw as well. Empty parameters
+    count as absent, unknown ones are ignored, api-version is not checked.
+    """
+    given = _parameters(query) + _parameters(form)
+    found = dict(given)
+    for name in _KNOWN_PARAMETERS:
+        if sum(other == name for other, _ in given) > 1:
+            raise errors.BadRequest(f"The parameter '{name}' is given more than once")
+    named = [name for name in IDENTITY_PARAMETERS if name in found]
+    if len(named) > 1:
+        raise errors.BadRequest(f"Only one of {' and '.join(named)} may be given")
+    resource = _resource(found.get("resource", ""))
+    if not named:
+        return TokenRequest(resource)
+    return TokenRequest(resource, named[0], found[named[0]])
+
+
+def _parameters(text: str) -> list[tuple[str, str]]:
+    try:
+        return parse_qsl(text, encoding="utf-8", errors="strict", max_num_fields=_MAX_FIELDS)
+    except ValueError as error:  # UnicodeDecodeError is one
+        raise errors.BadRequest("The parameters cannot be read: not UTF-8, or too many") from error
+
+
+def _resource(resource: str) -> str:
+    if not resource:
+        raise errors.BadRequest("Required query variable 'resource' is missing")
+    if len(resource) > _MAX_RESOURCE or not _PLAIN_RESOURCE.fullmatch(resource):
+        raise errors.BadRequest(
+            "The parameter 'resource' must be one URI or GUID, without spaces or control characters"
+        )
+    return resource
+
+
+def scope(resource: str) -> str:
+    """The v2 scope of a v1 resource.
+
+    ``https://management.azure.com/`` becomes ``https://management.azure.com//.default``: Entra ID
+    takes what stands before the last slash as the audience, so the double slash is right.
+    """
+    return resource if resource.endswith("/.default") else resource + "/.default"
+
+
+def token_answer(
+    access_token: str, resource: str, *, expires_in: int, expires_on: int, not_before: int
+) -> bytes:
+    """The success body; times in seconds, ``expires_on`` and ``not_before`` since the epoch.
+
+    One line, no space after ``:`` or ``,``, every value a string, in this order: SqlClient and
+    mssql-jdbc search the text, Rust wants strings, MSAL.NET lets the last of the two expiries win.
+    """
+    return _compact(
+        {
+            "access_token": access_token,
+            "refresh_token": "",
+            "expires_in": str(expires_in),
+            "expires_on": str(expires_on),
+            "not_before": str(not_before),
+            "resource": resource,
+            "token_type": "Bearer",
+        }
+    )
+
+
+def error_answer(error: errors.ProxyError) -> bytes:
+    """The body of an error: ``error``, ``error_description``, then what Entra ID said beside it."""
+    return _compact(
+        {"error": error.error, "error_description": error.description, **error.fields()}
+    )
+
+
+def info_answer(tenant_id: str) -> bytes:
+    """The body of /metadata/identity/info."""
+    return _compact({"tenantId": tenant_id})
+
+
+def _compact(members: Mapping[str, object]) -> bytes:
+    return json.dumps(members, separators=(",", ":")).encode()

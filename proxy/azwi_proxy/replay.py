@@ -1,0 +1,58 @@
+"""Answers again, byte for byte, what was answered from the token store within this same second.
+
+A client that asks in a loop sends the same head every time. Parsing it again would give the same
+request, the store the same token, and the body the same seconds: so ``server`` may send the same
+answer without any of it. Nothing outlives its second; whatever is not exactly one plain GET head
+on an idle connection takes the long way.
+"""
+
+import time
+from collections.abc import Callable
+
+MAX_HEADS = 256  # different heads a second; more are simply parsed
+MAX_HEAD = 4096  # bytes
+_END = b"\r\n\r\n"
+# A body, or a change of protocol, would begin behind the head.
+_NOT_PLAIN = (b"content-length", b"transfer-encoding", b"upgrade", b"expect")
+
+
+class Replay:
+    """Answers of the current second, by the bytes of the request's head."""
+
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+        self._clock = clock
+        self._second = 0
+        self._answers: dict[bytes, bytes] = {}
+        self._count = 0
+
+    def answer(self, head: bytes) -> bytes | None:
+        """The whole answer to a request that is exactly ``head``, if this second has one."""
+        if int(self._clock()) != self._second:
+            return None
+        answer = self._answers.get(head)
+        if answer is not None:
+            self._count += 1
+        return answer
+
+    def remember(self, head: bytes, answer: bytes, second: int) -> None:
+        """Keep ``answer``, which was spelled in Unix second ``second``, for the rest of it."""
+        if int(self._clock()) != second:
+            return
+        if self._second != second:
+            self._answers.clear()
+            self._second = second
+        if len(self._answers) < MAX_HEADS:
+            self._answers[head] = answer
+
+    def take_count(self) -> int:
+        """How many answers were sent again since the last call; for metrics."""
+        count, self._count = self._count, 0
+        return count
+
+
+def is_plain_head(data: bytes) -> bool:
+    """Whether ``data`` is one whole GET head and nothing else, with no body to follow."""
+    if len(data) > MAX_HEAD or not data.startswith(b"GET ") or data.find(_END) != len(data) - 4:
+        return False
+    lower = data.lower()
+    return not any(word in lower for word in _NOT_PLAIN)

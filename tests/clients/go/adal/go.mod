@@ -1,0 +1,14 @@
+module client
+
+go 1.24
+
+require github.com/Azure/go-autorest/autorest/adal v0.9.24
+
+require (
+	github.com/Azure/go-autorest v14.2.0+incompatible // indirect
+	github.com/Azure/go-autorest/autorest/date v0.3.0 // indirect
+	github.com/Azure/go-autorest/logger v0.2.1 // indirect
+	github.com/Azure/go-autorest/tracing v0.6.0 // indirect
+	github.com/golang-jwt/jwt/v4 v4.5.0 // indirect
+	golang.org/x/crypto v0.17.0 // indirect
+)

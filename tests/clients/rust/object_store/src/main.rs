@@ -1,0 +1,39 @@
+//! object_store reads one blob; the stand-in's blob is the claims of the token it was shown.
+
+#[path = "../../calls.rs"]
+mod calls;
+
+use object_store::azure::{AzureConfigKey, MicrosoftAzure, MicrosoftAzureBuilder};
+use object_store::{Certificate, ClientOptions, ObjectStoreExt};
+use serde_json::{json, Value};
+use std::sync::Arc;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() {
+    calls::run(store_of, |store| async move {
+        claims(&store).await.map_err(|error| calls::told(&error))
+    })
+    .await
+}
+
+async fn claims(store: &MicrosoftAzure) -> object_store::Result<Value> {
+    let blob = store.get(&"claims.json".into()).await?.bytes().await?;
+    Ok(json!({"claims": serde_json::from_slice::<Value>(&blob).expect("claims in JSON")}))
+}
+
+fn store_of(asked: &Value) -> Arc<MicrosoftAzure> {
+    let trusted = std::fs::read(std::env::var("SSL_CERT_FILE").unwrap()).unwrap();
+    let options =
+        ClientOptions::new().with_root_certificate(Certificate::from_pem(&trusted).unwrap());
+    let mut builder = MicrosoftAzureBuilder::new()
+        .with_url(asked["container"].as_str().unwrap())
+        .with_client_options(options);
+    if let Some((kind, value)) = calls::identity(asked) {
+        builder = match kind {
+            "object_id" => builder.with_config(AzureConfigKey::ObjectId, value),
+            "resource_id" => builder.with_config(AzureConfigKey::MsiResourceId, value),
+            _ => builder.with_client_id(value),
+        };
+    }
+    Arc::new(builder.build().expect("a store"))
+}

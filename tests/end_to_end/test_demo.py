@@ -1,0 +1,81 @@
+"""`make demo` as a newcomer runs it."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from azwi_demo.pod import ROOT, may_make_pods
+
+CLAIM = "appid: c11e47c1-1e47-4c11-8e47-c11e47c11e47"
+
+
+@pytest.mark.netns
+@pytest.mark.skipif(not may_make_pods(), reason="needs root, to make network namespaces")
+def test_as_root_the_demo_shows_a_real_redirect_and_leaves_nothing_behind() -> None:
+    before = _traces()
+    done = _demo([sys.executable, "-m", "azwi_demo"], os.environ)
+    assert done.returncode == 0, done.stderr
+    assert "redirect to :8000" in done.stdout
+    assert "as UID 1501 without any capability" in done.stdout
+    assert CLAIM in done.stdout
+    assert "\x1b[" not in done.stdout
+    assert _traces() == before
+    shown = {line for line in done.stdout.splitlines() if line.startswith("●")}
+    assert shown == {
+        line for line in (ROOT / "README.md").read_text().splitlines() if line.startswith("●")
+    }
+
+
+@pytest.mark.netns
+@pytest.mark.skipif(not may_make_pods(), reason="needs root, to make network namespaces")
+@pytest.mark.parametrize("umask", [0o022, 0o077])
+def test_a_checkout_that_others_may_not_read_is_no_obstacle(tmp_path: Path, umask: int) -> None:
+    closed = tmp_path / "closed"
+    checkout = closed / "checkout"
+    for name in ("common", "proxy", "init", "emulator", "demo"):
+        shutil.copytree(ROOT / name, checkout / name)
+    for entry in (closed, *closed.rglob("*")):
+        entry.chmod(entry.stat().st_mode & ~umask)
+    closed.chmod(0o700)
+    sources = ":".join(
+        str(checkout / name) for name in ("common", "proxy", "init", "emulator", "demo")
+    )
+    done = _demo(
+        [sys.executable, "-m", "azwi_demo"], {**os.environ, "PYTHONPATH": sources}, cwd=checkout
+    )
+    assert done.returncode == 0, done.stderr
+    assert f"{checkout}" in done.stdout
+    assert CLAIM in done.stdout
+    assert closed.stat().st_mode & 0o777 == 0o700
+
+
+def test_without_namespaces_the_same_story_is_told_and_says_so() -> None:
+    code = (
+        "import azwi_demo.pod as pod; pod._COMMANDS = ('unshare-that-is-missing',)\n"
+        "from azwi_demo.__main__ import main; raise SystemExit(main())"
+    )
+    done = _demo([sys.executable, "-c", code], os.environ)
+    assert done.returncode == 0, done.stderr
+    assert "these commands are missing: unshare-that-is-missing" in done.stdout
+    assert "the same story without the redirect" in done.stdout
+    assert CLAIM in done.stdout
+
+
+def _demo(
+    argv: list[str], env: dict[str, str] | os._Environ[str], cwd: Path = ROOT
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(argv, env=env, cwd=cwd, capture_output=True, text=True, timeout=60)
+
+
+def _traces() -> tuple[set[str], set[str], str]:
+    """What a demo could leave: folders, processes, rules."""
+    folders = {path.name for path in Path("/tmp").glob("azwi-demo-*")}
+    processes = {
+        path.read_text() for path in Path("/proc").glob("[0-9]*/comm") if "azwi" in path.read_text()
+    }
+    rules = subprocess.run(["nft", "list", "ruleset"], capture_output=True, text=True).stdout
+    return folders, processes, rules

@@ -1,0 +1,104 @@
+"""The plan spelled for nf_tables."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from azwi_init import nft, rules
+
+NOBODY = rules.plan(ip="169.254.169.254", port=80, proxy_port=8000, exempt_uid=None)
+
+
+def listing(golden: Path) -> dict[str, Any]:
+    """What libnftables 1.0.6 lists after loading golden/default.nft."""
+    loaded: dict[str, Any] = json.loads((golden / "default.listing.json").read_text())
+    return loaded
+
+
+def test_the_plan_is_spelled_as_in_the_golden_file(plan: rules.Plan, golden: Path) -> None:
+    assert nft.load(plan) == (golden / "default.nft").read_text()
+
+
+def test_no_user_is_exempt_in_the_golden_file_of_a_proxy_that_forwards_nothing(
+    golden: Path,
+) -> None:
+    assert nft.load(NOBODY) == (golden / "nobody_exempt.nft").read_text()
+
+
+@pytest.mark.netns
+@pytest.mark.parametrize("name", ["default.nft", "nobody_exempt.nft"])
+def test_the_kernel_accepts_the_golden_file_and_lists_it_letter_for_letter(
+    pod: Any, golden: Path, name: str
+) -> None:
+    text = (golden / name).read_text()
+
+    pod.do("nft", "-f", "-", given=text)
+
+    assert pod.ruleset() == text.removeprefix(nft.REMOVE)
+
+
+def test_the_listing_of_the_golden_file_shows_its_plan(plan: rules.Plan, golden: Path) -> None:
+    assert nft.shows(json.dumps(listing(golden)), plan)
+
+
+def other_priority(items: list[Any]) -> None:
+    items[2]["chain"]["prio"] = -100
+
+
+def dropping_policy(items: list[Any]) -> None:
+    items[2]["chain"]["policy"] = "drop"
+
+
+def no_chain(items: list[Any]) -> None:
+    del items[2]
+
+
+def second_chain(items: list[Any]) -> None:
+    items.append({"chain": items[2]["chain"] | {"name": "prerouting"}})
+
+
+def no_exempt_user(items: list[Any]) -> None:
+    del items[3]
+
+
+def other_order(items: list[Any]) -> None:
+    items[3], items[4] = items[4], items[3]
+
+
+def additional_rule(items: list[Any]) -> None:
+    items.append({"rule": {"comment": "theirs", "expr": [{"drop": None}]}})
+
+
+def other_port(items: list[Any]) -> None:
+    items[4]["rule"]["expr"][-1] = {"redirect": {"port": 8001}}
+
+
+def no_comment(items: list[Any]) -> None:
+    del items[4]["rule"]["comment"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        other_priority,
+        dropping_policy,
+        no_chain,
+        second_chain,
+        no_exempt_user,
+        other_order,
+        additional_rule,
+        other_port,
+        no_comment,
+    ],
+)
+def test_a_listing_with_anything_changed_does_not_show_the_plan(
+    plan: rules.Plan, golden: Path, change: Callable[[list[Any]], None]
+) -> None:
+    changed = listing(golden)
+
+    change(changed["nftables"])
+
+    assert not nft.shows(json.dumps(changed), plan)

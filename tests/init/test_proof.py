@@ -1,0 +1,215 @@
+"""The proof, on real sockets; loopback stands in where no namespace is needed."""
+
+import contextlib
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from azwi_init import errors, proof
+
+READY = b"HTTP/1.1 200 OK\r\nDate: today\r\nserver:  azwi-proxy \r\nContent-Length: 2\r\n\r\nok"
+
+
+@pytest.fixture(autouse=True)
+def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("CONNECT", "ARRIVE", "ANSWER", "PAUSE"):
+        monkeypatch.setattr(proof, name, 0.1)
+
+
+@pytest.fixture
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextlib.contextmanager
+def holder(answer: Callable[[socket.socket], None]) -> Iterator[int]:
+    """A port that somebody holds, who treats every connection with ``answer``."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            with contextlib.suppress(OSError):  # the listener was closed: done
+                while True:
+                    connection, _ = listener.accept()
+                    with connection, contextlib.suppress(OSError):
+                        answer(connection)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            yield listener.getsockname()[1]
+        finally:
+            listener.shutdown(socket.SHUT_RDWR)
+            thread.join()
+
+
+def say(text: bytes) -> Callable[[socket.socket], None]:
+    def answer(connection: socket.socket) -> None:
+        connection.recv(4096)
+        connection.sendall(text)
+
+    return answer
+
+
+def test_own_bytes_that_arrive_prove_the_redirect(free_port: int) -> None:
+    assert proof.prove(("127.0.0.1", free_port), free_port) == "own bytes arrived"
+
+
+def test_the_proof_leaves_the_port_free_for_the_proxy_at_once(free_port: int) -> None:
+    proof.prove(("127.0.0.1", free_port), free_port)
+
+    with socket.socket() as proxy:  # without SO_REUSEADDR: not even a closing connection is left
+        proxy.bind(("127.0.0.1", free_port))
+
+
+def test_a_connection_that_somebody_else_answers_is_no_proof(free_port: int) -> None:
+    with (
+        holder(say(READY)) as real_metadata_service,
+        pytest.raises(errors.NotRedirected, match="it was answered by somebody else: look for"),
+    ):
+        proof.prove(("127.0.0.1", real_metadata_service), free_port)
+
+
+def test_a_connection_that_is_refused_is_no_proof(free_port: int) -> None:
+    with pytest.raises(errors.NotRedirected, match=r"127\.0\.0\.1:1 did not arrive .*was refused"):
+        proof.prove(("127.0.0.1", 1), free_port)
+
+
+@pytest.mark.netns
+def test_a_connection_that_nobody_answers_is_no_proof(pod: Any) -> None:
+    pod.do(
+        "nft",
+        "add table ip t; add chain ip t o { type filter hook output priority 0; };"
+        " add rule ip t o ip daddr 127.0.0.1 tcp dport 8000 drop",
+    )
+    began = time.monotonic()
+
+    outcome = pod.init()
+
+    assert outcome.code == 1
+    assert "169.254.169.254:80 did not arrive at the proxy's port: it timed out" in outcome.sentence
+    assert time.monotonic() - began < 10
+
+
+@pytest.mark.netns
+def test_a_pod_without_a_route_is_no_proof(pod: Any) -> None:
+    pod.do("ip", "address", "delete", "169.254.169.254/32", "dev", "lo")
+
+    outcome = pod.init()
+
+    assert outcome.code == 1
+    assert "it failed (Network is unreachable): look for a default route" in outcome.sentence
+
+
+@contextlib.contextmanager
+def apps_that_ask(port: int) -> Iterator[None]:
+    """Three apps that send token requests to the port without a pause."""
+    stop = threading.Event()
+
+    def ask() -> None:
+        while not stop.is_set():
+            with contextlib.suppress(OSError), socket.socket() as app:
+                app.settimeout(0.2)
+                app.connect(("127.0.0.1", port))
+                app.sendall(b"GET /metadata/identity/oauth2/token HTTP/1.1\r\n\r\n")
+                app.recv(10)
+
+    apps = [threading.Thread(target=ask) for _ in range(3)]
+    for app in apps:
+        app.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        for app in apps:
+            app.join()
+
+
+def test_requests_of_apps_that_come_meanwhile_do_not_disturb_the_proof(free_port: int) -> None:
+    with apps_that_ask(free_port):
+        assert proof.prove(("127.0.0.1", free_port), free_port) == "own bytes arrived"
+
+
+def test_requests_of_apps_that_come_meanwhile_are_no_proof(free_port: int) -> None:
+    with (
+        holder(say(READY)) as real_metadata_service,
+        apps_that_ask(free_port),
+        pytest.raises(errors.NotRedirected, match="it was answered by somebody else"),
+    ):
+        proof.prove(("127.0.0.1", real_metadata_service), free_port)
+
+
+def test_a_running_proxy_that_holds_the_port_proves_the_redirect_by_its_answer() -> None:
+    with holder(say(READY)) as port:
+        assert proof.prove(("127.0.0.1", port), port) == "azwi-proxy answered"
+
+
+def test_a_proxy_that_answers_at_the_second_try_is_proof_enough() -> None:
+    answers = [b"", READY]
+
+    with holder(lambda connection: say(answers.pop(0))(connection)) as port:
+        assert proof.prove(("127.0.0.1", port), port) == "azwi-proxy answered"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 200 OK\r\nServer: nginx\r\n\r\nServer: azwi-proxy\r\n",
+        b"HTTP/1.1 200 OK\r\n\r\nServer: azwi-proxy\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nX-Server: azwi-proxy\r\n\r\n",
+        b"SSH-2.0-OpenSSH_9.2\r\n",
+        b"",
+        b"x" * 20_000,
+    ],
+)
+def test_a_port_held_by_anything_else_is_taken(answer: bytes) -> None:
+    with holder(say(answer)) as port, pytest.raises(errors.PortTaken) as caught:
+        proof.prove(("127.0.0.1", port), port)
+
+    assert str(caught.value).startswith(f"port {port} is taken by something that is not azwi-proxy")
+
+
+def test_a_port_held_by_something_silent_is_taken() -> None:
+    with (
+        holder(lambda _: time.sleep(0.3)) as port,
+        pytest.raises(errors.PortTaken, match="a connection there timed out"),
+    ):
+        proof.prove(("127.0.0.1", port), port)
+
+
+@pytest.mark.netns
+def test_init_runs_again_beside_a_running_proxy(pod: Any) -> None:
+    assert pod.init().code == 0
+    pod.serve("127.0.0.1:8000:azwi-proxy", "169.254.169.254:80:imds")
+
+    outcome = pod.init()
+
+    assert (outcome.code, outcome.lines[0]["proof"]) == (0, "azwi-proxy answered")
+
+
+@pytest.mark.netns
+def test_a_taken_port_is_a_sentence_and_a_failure(pod: Any) -> None:
+    pod.serve("127.0.0.1:8000:nginx")
+
+    outcome = pod.init()
+
+    assert outcome.code == 1
+    assert outcome.sentence == (
+        "port 8000 is taken by something that is not azwi-proxy (something else answers at the"
+        " metadata address): free that port, or give the proxy another PROXY_PORT."
+    )
+
+
+@pytest.mark.netns
+def test_a_port_that_may_not_be_listened_on_is_a_sentence(pod: Any) -> None:
+    pod.do("sysctl", "-q", "net.ipv4.ip_unprivileged_port_start=1024")
+
+    outcome = pod.init(caps="net_admin", PROXY_PORT="81")
+
+    assert outcome.code == 1
+    assert "port 81 cannot be listened on (Permission denied)" in outcome.sentence

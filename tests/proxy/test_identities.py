@@ -1,0 +1,129 @@
+"""Which identity a request means."""
+
+import json
+
+import pytest
+
+from azwi_proxy import errors
+from azwi_proxy.identities import Guid, Identities, Identity, IdentityMap, Mapped, Tenant
+
+ONE = "11111111-1111-1111-1111-111111111111"
+TWO = "22222222-2222-2222-2222-222222222222"
+OBJECT = "33333333-3333-3333-3333-333333333333"
+TENANT = "aaaaaaaa-aaaa-aaaa-aaaa-aaaaaaaaaaaa"
+OTHER = "bbbbbbbb-bbbb-bbbb-bbbb-bbbbbbbbbbbb"
+RESOURCE = (
+    "/subscriptions/s/resourceGroups/G/providers/Microsoft.ManagedIdentity/userAssignedIdentities/I"
+)
+
+FULL = IdentityMap.from_text(
+    json.dumps([{"clientId": TWO, "tenantId": OTHER, "objectId": OBJECT, "resourceId": RESOURCE}])
+)
+
+
+def identities(**changes: object) -> Identities:
+    given = {"default_client": ONE, "default_tenant": TENANT, "mapped": FULL, "strict": False}
+    return Identities(**{**given, **changes})  # type: ignore[arg-type]  # a table's values
+
+
+@pytest.mark.parametrize(
+    ("parameter", "value"),
+    [
+        ("client_id", TWO),
+        ("client_id", TWO.upper()),
+        ("object_id", OBJECT),
+        ("msi_res_id", RESOURCE),
+        ("mi_res_id", RESOURCE.upper()),
+        ("msi-res-id", RESOURCE + "/"),
+        ("resource_id", RESOURCE),
+    ],
+)
+def test_an_identity_of_the_map_is_found_by_each_of_its_names(parameter: str, value: str) -> None:
+    assert identities().resolve(parameter, value) == Identity(TWO, OTHER)
+
+
+def test_no_parameter_means_the_default_identity() -> None:
+    assert identities().resolve("", "") == Identity(ONE, TENANT)
+
+
+def test_the_default_identity_takes_its_tenant_from_the_map() -> None:
+    assert identities(default_client=TWO).resolve("", "") == Identity(TWO, OTHER)
+
+
+def test_without_a_default_the_only_entry_of_the_map_is_meant() -> None:
+    assert identities(default_client="").resolve("", "") == Identity(TWO, OTHER)
+
+
+def test_with_several_and_no_default_nobody_is_guessed() -> None:
+    several = (Mapped(ONE), Mapped(TWO))
+    with pytest.raises(errors.IdentityNotFound):
+        identities(default_client="", mapped=several).resolve("", "")
+
+
+def test_a_client_id_that_is_not_in_the_map_is_tried_as_it_is() -> None:
+    assert identities().resolve("client_id", OBJECT) == Identity(OBJECT, TENANT)
+
+
+def test_strict_means_the_default_and_the_map_and_nothing_else() -> None:
+    strict = identities(strict=True)
+    assert strict.resolve("client_id", ONE.upper()) == Identity(ONE, TENANT)
+    assert strict.resolve("client_id", TWO) == Identity(TWO, OTHER)
+    with pytest.raises(errors.IdentityNotFound):
+        strict.resolve("client_id", OBJECT)
+
+
+@pytest.mark.parametrize(
+    ("parameter", "value"),
+    [
+        ("object_id", ONE),
+        ("object_id", TWO),
+        ("msi_res_id", RESOURCE + "x"),
+        ("mi_res_id", ONE),
+        ("client_id", "not-a-guid"),
+        ("client_id", "x" * 5000),
+    ],
+)
+def test_an_unknown_identity_is_not_found_and_never_another_one(parameter: str, value: str) -> None:
+    with pytest.raises(errors.IdentityNotFound) as caught:
+        identities().resolve(parameter, value)
+    assert (caught.value.status, caught.value.description) == (400, "Identity not found")
+
+
+def test_a_client_id_without_any_tenant_is_not_found() -> None:
+    with pytest.raises(errors.IdentityNotFound):
+        identities(default_tenant="", default_client="").resolve("client_id", ONE)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("{", "JSON array"),
+        ("{}", "JSON array"),
+        ("[1]", "entry 1 must be an object"),
+        ("[{}]", "entry 1 has no clientId"),
+        ('[{"clientId": "x"}]', "entry 1: clientId must be a GUID"),
+        (f'[{{"clientId": "{ONE}", "name": "x"}}]', "unknown member 'name'"),
+        (f'[{{"clientId": "{ONE}", "tenantId": "a b"}}]', "tenantId must be a tenant's GUID"),
+        (f'[{{"clientId": "{ONE}", "objectId": 1}}]', "objectId must be text"),
+        (f'[{{"clientId": "{ONE}", "resourceId": "x"}}]', "must be an Azure resource id"),
+        (f'[{{"clientId": "{ONE}"}}, {{"clientId": "{ONE}"}}]', "one client id twice"),
+    ],
+)
+def test_a_wrong_map_is_told_which_entry_and_why(text: str, told: str) -> None:
+    with pytest.raises(ValueError, match=told):
+        IdentityMap.from_text(text)
+
+
+@pytest.mark.parametrize("text", [TENANT, "contoso.onmicrosoft.com", "login.contoso.co.uk"])
+def test_a_tenant_is_a_guid_or_a_domain(text: str) -> None:
+    assert Tenant.from_text(text) == text
+
+
+@pytest.mark.parametrize("text", ["contoso", "a/b.com", "https://contoso.com", "common ", ".com"])
+def test_other_tenants_are_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="GUID or domain"):
+        Tenant.from_text(text)
+
+
+def test_a_guid_is_kept_in_lower_case() -> None:
+    assert Guid.from_text(TWO.upper().replace("2", "A")) == TWO.replace("2", "a")

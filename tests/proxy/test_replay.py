@@ -1,0 +1,81 @@
+"""Answers of this second, sent again."""
+
+import pytest
+
+from azwi_proxy import replay
+from azwi_proxy.replay import Replay, is_plain_head
+
+HEAD = b"GET /metadata/identity/oauth2/token?resource=x HTTP/1.1\r\nMetadata: true\r\n\r\n"
+
+
+class Clock:
+    """Unix time that a test sets."""
+
+    now = 1_800_000_000.5
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+def test_the_same_head_in_the_same_second_gets_the_same_bytes(clock: Clock) -> None:
+    answers = Replay(clock)
+    answers.remember(HEAD, b"answer", 1_800_000_000)
+    assert answers.answer(HEAD) == b"answer"
+    assert answers.answer(HEAD + b"x") is None
+    assert answers.take_count() == 1
+    assert answers.take_count() == 0
+
+
+@pytest.mark.parametrize("later", [1_800_000_001.0, 1_799_999_999.9])
+def test_nothing_outlives_its_second_whichever_way_the_clock_goes(
+    clock: Clock, later: float
+) -> None:
+    answers = Replay(clock)
+    answers.remember(HEAD, b"answer", 1_800_000_000)
+    clock.now = later
+    assert answers.answer(HEAD) is None
+    answers.remember(b"other", b"new", int(later))
+    assert answers.answer(HEAD) is None
+    assert answers.answer(b"other") == b"new"
+
+
+def test_an_answer_that_took_longer_than_its_second_is_not_kept(clock: Clock) -> None:
+    answers = Replay(clock)
+    answers.remember(HEAD, b"answer", 1_799_999_999)
+    assert answers.answer(HEAD) is None
+
+
+def test_different_heads_are_bounded(clock: Clock) -> None:
+    answers = Replay(clock)
+    for number in range(1000):
+        answers.remember(b"%d" % number, b"answer", 1_800_000_000)
+    kept = [number for number in range(1000) if answers.answer(b"%d" % number)]
+    assert len(kept) == replay.MAX_HEADS
+
+
+def test_one_get_head_is_plain() -> None:
+    assert is_plain_head(HEAD)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        HEAD[:-1],
+        HEAD + b"x",
+        HEAD + HEAD,
+        HEAD.replace(b"GET", b"POST"),
+        HEAD.replace(b"Metadata", b"Content-Length: 5\r\nMetadata"),
+        HEAD.replace(b"Metadata", b"transfer-ENCODING: chunked\r\nMetadata"),
+        HEAD.replace(b"Metadata", b"Upgrade: h2c\r\nMetadata"),
+        HEAD.replace(b"Metadata", b"Expect: 100-continue\r\nMetadata"),
+        HEAD.replace(b"true", b"true\r\nX: " + b"y" * replay.MAX_HEAD),
+    ],
+)
+def test_anything_else_is_not(data: bytes) -> None:
+    assert not is_plain_head(data)

@@ -1,0 +1,300 @@
+"""The server survives its clients: whatever arrives, an answer in JSON or an end, and no noise."""
+
+import asyncio
+import contextlib
+import json
+import os
+import re
+import resource
+import socket
+import time
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+
+from azwi_proxy import app, server
+from azwi_testing import Emulator, Proxy, ServeApp, StartProxy, cold_resource
+from azwi_testing.peers import MetadataService, ask_raw, exchange
+
+TOKEN = "/metadata/identity/oauth2/token"
+
+
+def _status(reply: bytes) -> int:
+    return int(reply.split(b" ", 2)[1])
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + os.urandom(400),
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        b"GET / HTTP/9.9\r\n\r\n",
+        b"hello\r\n\r\n",
+        b"GET / HTTP/1.1\r\nBad Header: x\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: h\r\nX: a\r\n folded\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: h\r\nX: \x00\r\n\r\n",
+        b"GET /\x01 HTTP/1.1\r\nHost: h\r\n\r\n",
+        b"GET * HTTP/1.1\r\nHost: h\r\n\r\n",
+        b"GET metadata/identity HTTP/1.1\r\nHost: h\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: -1\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nxx",
+        b"POST / HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: h\r\nX-Long: " + b"x" * 70_000 + b"\r\n\r\n",
+        b"GET /" + b"x" * 70_000 + b" HTTP/1.1\r\nHost: h\r\n\r\n",
+        b"GET / HTTP/1.1\r\n" + b"".join(b"X-%d: x\r\n" % n for n in range(5000)) + b"\r\n",
+    ],
+)
+def test_bytes_that_are_no_request_are_a_400_in_json(
+    shared: Proxy, imds: MetadataService, garbage: bytes
+) -> None:
+    before = shared.log
+    started = time.monotonic()
+    with contextlib.suppress(ConnectionResetError, BrokenPipeError):
+        reply = exchange(shared.port, garbage + b"\r\n\r\n", timeout=3)
+        if reply:
+            head, _, body = reply.partition(b"\r\n\r\n")
+            assert _status(reply) == 400, reply
+            assert b"Content-Type: application/json; charset=utf-8" in head
+            assert json.loads(body.splitlines()[0])["error"] == "invalid_request"
+    assert time.monotonic() - started < 1
+    assert not imds.seen
+    assert shared.log == before
+
+
+def test_a_connect_request_makes_no_tunnel(shared: Proxy, imds: MetadataService) -> None:
+    assert ask_raw(shared.port, "CONNECT 10.0.0.1:22")[0] == 405
+    assert not imds.seen
+
+
+def test_a_form_that_is_too_large_is_a_413_that_arrives(shared: Proxy) -> None:
+    form = b"resource=" + b"x" * 200_000
+    answered = shared.ask(TOKEN, method="POST", body=form)
+    assert answered.status == 413
+    assert answered.json["error"] == "invalid_request"
+    head = (
+        f"POST {TOKEN} HTTP/1.1\r\nHost: h\r\nMetadata: true\r\nTransfer-Encoding: chunked\r\n\r\n"
+    )
+    chunk = b"4000\r\n" + b"x" * 0x4000 + b"\r\n"
+    assert _status(exchange(shared.port, head.encode() + chunk * 20, timeout=3)) == 413
+
+
+def test_clients_that_vanish_leave_no_trace(shared: Proxy, imds: MetadataService) -> None:
+    before = shared.log
+    head = f"POST {TOKEN} HTTP/1.1\r\nHost: h\r\nMetadata: true\r\nContent-Length: 100\r\n\r\nx"
+    upload = b"PUT /latest/x HTTP/1.1\r\nHost: h\r\nContent-Length: 100\r\n\r\nx"
+    for sent in (b"", b"GET", head.encode(), upload):
+        for reset in (False, True):
+            with socket.create_connection(("127.0.0.1", shared.port)) as connection:
+                connection.sendall(sent)
+                time.sleep(0.02)
+                if reset:
+                    linger = b"\1\0\0\0\0\0\0\0"
+                    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+    time.sleep(0.1)
+    assert shared.log == before
+
+
+def test_a_thousand_probes_that_connect_and_close_log_nothing(shared: Proxy) -> None:
+    before = shared.log
+    for _ in range(1000):  # Java's SDKs look for IMDS so
+        socket.create_connection(("127.0.0.1", shared.port)).close()
+    assert shared.ask("/healthz").status == 200
+    assert shared.log == before
+
+
+def _lasts(port: int, first: bytes, piece: bytes = b"") -> float:
+    """Seconds until the server ends a connection on which so much trickles in."""
+    started = time.monotonic()
+    with socket.create_connection(("127.0.0.1", port)) as connection:
+        connection.settimeout(0.1)
+        connection.sendall(first)
+        while time.monotonic() - started < 5:
+            try:
+                connection.sendall(piece)
+                if not connection.recv(4096):
+                    break
+            except TimeoutError:
+                continue
+            except OSError:
+                break
+    return time.monotonic() - started
+
+
+async def test_a_head_that_trickles_in_ends_in_time(
+    emulator: Emulator, serve_app: ServeApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "IDLE", 0.5)
+    async with serve_app(emulator.environment) as port:
+        whole = b"GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n"
+        lasted = await asyncio.gather(
+            asyncio.to_thread(_lasts, port, b""),
+            asyncio.to_thread(_lasts, port, whole),
+            asyncio.to_thread(_lasts, port, b"GET / HTTP/1.1\r\n", b"X: y\r\n"),
+            asyncio.to_thread(_lasts, port, whole + b"GET / HTTP/1.1\r\n", b"X: y\r\n"),
+        )
+    assert all(0.4 < seconds < 1.5 for seconds in lasted), lasted
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        "Content-Length: 50\r\n\r\nx",
+        "Transfer-Encoding: chunked\r\n\r\n",
+        "Transfer-Encoding: chunked\r\n\r\n5\r\nresou\r\nnonsense\r\n",
+    ],
+)
+async def test_a_form_that_does_not_end_is_a_408(
+    emulator: Emulator, serve_app: ServeApp, monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
+    monkeypatch.setattr(app, "FORM_TIME", 0.4)
+    async with serve_app(emulator.environment) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        head, _, body = form.partition("\r\n\r\n")
+        writer.write(
+            f"POST {TOKEN} HTTP/1.1\r\nHost: h\r\nMetadata: true\r\n{head}\r\n\r\n".encode()
+        )
+        await asyncio.sleep(0.1)
+        writer.write(body.encode())
+        reply = await asyncio.wait_for(reader.read(), 2)
+        assert _status(reply) == 408
+        assert b'"error_description":"The form did not arrive within' in reply
+        writer.close()
+
+
+def test_a_thousand_idle_connections_keep_nobody_out(
+    emulator: Emulator, start_proxy: StartProxy
+) -> None:
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, limits[1]))
+    try:
+        proxy = start_proxy(emulator.environment)  # as a container of containerd 2: few at first
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(limits[1], 4096), limits[1]))
+        with contextlib.ExitStack() as idle:
+            for _ in range(1000):
+                idle.enter_context(socket.create_connection(("127.0.0.1", proxy.port)))
+            started = time.monotonic()
+            assert proxy.token("https://idle.example").status == 200
+            assert time.monotonic() - started < 1
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    assert "Traceback" not in proxy.log
+
+
+def test_a_proxy_out_of_file_descriptors_recovers(
+    emulator: Emulator, start_proxy: StartProxy
+) -> None:
+    proxy = start_proxy(emulator.environment)
+    resource.prlimit(proxy.process.pid, resource.RLIMIT_NOFILE, (64, 64))
+    with contextlib.ExitStack() as idle:
+        for _ in range(100):
+            idle.enter_context(socket.create_connection(("127.0.0.1", proxy.port)))
+        time.sleep(0.5)
+        before = _cpu(proxy)
+        time.sleep(0.5)
+        assert _cpu(proxy) - before < 0.25  # seconds: it does not spin
+    until = time.monotonic() + 5
+    while True:
+        try:
+            assert proxy.ask("/healthz", timeout=1).status == 200
+            break
+        except OSError:
+            assert time.monotonic() < until
+    assert proxy.token("https://fds.example").status == 200
+    assert len(proxy.log) < 20_000
+
+
+def _cpu(proxy: Proxy) -> float:
+    fields = Path(f"/proc/{proxy.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def test_requests_on_one_connection_are_answered_in_order(shared: Proxy) -> None:
+    one = b"GET /metadata/identity/oauth2/token HTTP/1.1\r\nHost: h\r\n\r\n"
+    two = b"GET /healthz HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"
+    reply = exchange(shared.port, one * 50 + two)
+    assert reply.count(b"Required metadata header not specified") == 50
+    assert reply.endswith(b"ok\n")
+
+
+def test_an_old_client_gets_an_old_answer(shared: Proxy) -> None:
+    status, headers, body = ask_raw(shared.port, f"GET {TOKEN}", version="1.0")
+    assert status == 400
+    assert ("Content-Length", str(len(body))) in headers
+
+
+async def test_a_stop_takes_no_longer_than_its_grace() -> None:
+    begun = asyncio.Event()
+
+    async def endless(request: web.BaseRequest) -> web.StreamResponse:
+        begun.set()
+        await asyncio.sleep(3600)
+        raise AssertionError
+
+    site = server.Site(endless)
+    await site.start("127.0.0.1", 0)
+    _, writer = await asyncio.open_connection("127.0.0.1", site.port)
+    writer.write(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+    await begun.wait()
+    started = time.monotonic()
+    await site.stop(0.3)
+    assert 0.25 < time.monotonic() - started < 0.9
+    writer.close()
+
+
+async def test_a_bug_is_a_500_in_json_and_a_traceback_in_the_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def buggy(request: web.BaseRequest) -> web.StreamResponse:
+        raise ZeroDivisionError
+
+    site = server.Site(buggy)
+    await site.start("127.0.0.1", 0)
+    status, headers, body = await asyncio.to_thread(ask_raw, site.port, "GET /")
+    await site.stop(0.1)
+    assert (status, json.loads(body)["error"]) == (500, "internal_error")
+    assert ("Content-Type", "application/json; charset=utf-8") in headers
+    assert "ZeroDivisionError" in caplog.text
+
+
+def test_a_repeated_head_gets_what_the_long_way_would_answer(
+    start_proxy: StartProxy, emulator: Emulator
+) -> None:
+    """Four ways of asking the same within one second: only the first three may be replayed."""
+    target = f"/metadata/identity/oauth2/token?resource={cold_resource()}"
+    head = f"GET {target} HTTP/1.1\r\nHost: imds\r\nMetadata: true\r\n\r\n".encode()
+    proxy = start_proxy(emulator.environment)
+    proxy.ask(target)
+    for _ in range(5):
+        second = int(time.time())
+        with socket.create_connection(("127.0.0.1", proxy.port), 5) as connection:
+            again = [_ask(connection, head) for _ in range(3)]
+        with socket.create_connection(("127.0.0.1", proxy.port), 5) as connection:
+            connection.sendall(head[:20])
+            time.sleep(0.02)
+            long_way = _ask(connection, head[20:])
+        if int(time.time()) == second:
+            assert {*again} == {long_way}
+            break
+    else:
+        pytest.fail("four requests never fitted into one second")
+    refused = head.replace(b"Metadata: true", b"Metadata: false")
+    forwarded = head.replace(b"\r\n\r\n", b"\r\nX-Forwarded-For: 10.0.0.1\r\n\r\n")
+    with socket.create_connection(("127.0.0.1", proxy.port), 5) as connection:
+        told = [_ask(connection, request) for request in (head, refused, head, forwarded)]
+    assert [answer.split(b" ")[1] for answer in told] == [b"200", b"400", b"200", b"400"]
+    scraped = proxy.ask("/metrics").body.decode()
+    assert 'azwi_proxy_requests_total{reason="ok",route="token",status="200"}' in scraped
+
+
+def _ask(connection: socket.socket, request: bytes) -> bytes:
+    """Send, and read one whole answer."""
+    connection.sendall(request)
+    answer = b""
+    while b"\r\n\r\n" not in answer:
+        answer += connection.recv(65536)
+    head, _, body = answer.partition(b"\r\n\r\n")
+    length = int(re.search(rb"Content-Length: (\d+)", head)[1])  # type: ignore[index]  # it is there
+    while len(body) < length:
+        body += connection.recv(65536)
+    return head + b"\r\n\r\n" + body

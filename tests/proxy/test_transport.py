@@ -1,0 +1,88 @@
+"""msal's HTTP client: what is decided before anything is sent. Sending is tested in test_entra."""
+
+import json
+
+import pytest
+
+from azwi_common.settings import load
+from azwi_proxy import transport
+from azwi_proxy.settings import Settings
+from azwi_proxy.transport import Transport
+
+TENANT = "https://login.example/contoso.com"
+
+
+def settings(**variables: str) -> Settings:
+    given = {"AZURE_FEDERATED_TOKEN_FILE": "/t", "AZURE_TENANT_ID": "contoso.com"}
+    return load(Settings, {**given, "AZURE_AUTHORITY_HOST": "https://login.example", **variables})
+
+
+def test_discovery_is_answered_without_a_call() -> None:
+    answer = Transport(settings()).get(f"{TENANT}/v2.0/.well-known/openid-configuration")
+    assert json.loads(answer.text)["token_endpoint"] == f"{TENANT}/oauth2/v2.0/token"
+
+
+@pytest.mark.parametrize(
+    ("proxy", "sent_to"),
+    [
+        ({}, f"{TENANT}/oauth2/v2.0/token"),
+        (
+            {"AZURE_KUBERNETES_TOKEN_PROXY": "https://10.0.0.1:8443/a/b/"},
+            "https://10.0.0.1:8443/a/b/contoso.com/oauth2/v2.0/token",
+        ),
+        (
+            {"AZURE_KUBERNETES_TOKEN_PROXY": "https://proxy.aks"},
+            "https://proxy.aks/contoso.com/oauth2/v2.0/token",
+        ),
+    ],
+)
+def test_a_token_proxy_takes_the_hosts_place_and_keeps_its_path(
+    proxy: dict[str, str], sent_to: str
+) -> None:
+    assert Transport(settings(**proxy))._address(f"{TENANT}/oauth2/v2.0/token") == sent_to
+
+
+@pytest.mark.parametrize(
+    ("no_proxy", "used"),
+    [
+        ("", True),
+        ("*", False),
+        ("login.example", False),
+        (".example", False),
+        ("example", False),
+        ("other.example, login.example", False),
+        ("gin.example", True),
+        ("10.0.0.0/8,.svc,.cluster.local", True),
+    ],
+)
+def test_no_proxy_names_hosts_and_domains(no_proxy: str, used: bool) -> None:
+    made = settings(HTTPS_PROXY="http://proxy:3128", NO_PROXY=no_proxy)
+    assert (transport._forward_proxy(made.authority, made) is not None) == used
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[]",
+        "{}",
+        '{"access_token": "t"}',
+        '{"access_token": "", "expires_in": 60}',
+        '{"access_token": 1, "expires_in": 60}',
+        '{"access_token": "t", "expires_in": 0}',
+        '{"access_token": "t", "expires_in": "soon"}',
+        '{"access_token": "t", "expires_in": 1e400}',
+        '{"access_token": "t", "expires_in": null}',
+    ],
+)
+def test_an_answer_without_a_token_and_a_lifetime_is_not_shown_to_msal(text: str) -> None:
+    with pytest.raises((ValueError, TypeError, KeyError, OverflowError)):
+        transport._essence(text)
+
+
+def test_msal_sees_the_token_and_its_lifetime_and_nothing_else() -> None:
+    text = '{"access_token": "t", "expires_in": "60", "refresh_in": "x", "id_token": 7}'
+    assert json.loads(transport._essence(text)) == {
+        "token_type": "Bearer",
+        "access_token": "t",
+        "expires_in": 60,
+    }

@@ -1,0 +1,174 @@
+"""What tests of several components share: programs as real processes, with typed handles.
+
+A package and not a conftest, because with importlib mode tests cannot import a conftest.
+"""
+
+import contextlib
+import itertools
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from http.client import HTTPConnection, HTTPResponse
+from pathlib import Path
+from typing import Any, Protocol
+
+from azwi_emulator.client import Control
+
+START = 15.0  # seconds that a program may take to start on a busy machine
+
+
+@dataclass
+class Emulator:
+    """A running azwi-emulator and what it announced."""
+
+    announced: Mapping[str, Any]
+    control: Control
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables that a workload identity pod would have."""
+        return {
+            "AZURE_AUTHORITY_HOST": self.announced["authorityHost"],
+            "AZURE_TENANT_ID": self.announced["tenantId"],
+            "AZURE_CLIENT_ID": self.announced["clientId"],
+            "AZURE_FEDERATED_TOKEN_FILE": self.announced["tokenFile"],
+            "SSL_CERT_FILE": self.announced["caFile"],
+        }
+
+
+@dataclass
+class Answer:
+    """An HTTP answer, read to its end."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        """The body, parsed."""
+        return json.loads(self.body)
+
+
+@dataclass
+class Proxy:
+    """A running azwi-proxy."""
+
+    process: subprocess.Popen[bytes]
+    port: int
+    log_file: Path
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+    def ask(
+        self,
+        target: str,
+        *,
+        method: str = "GET",
+        headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        timeout: float = 30,
+    ) -> Answer:
+        """One request; ``headers`` None means ``Metadata: true``."""
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=timeout)
+        with contextlib.closing(connection):
+            connection.putrequest(method, target, skip_accept_encoding=True)
+            for name, value in ({"Metadata": "true"} if headers is None else headers).items():
+                connection.putheader(name, value)
+            if body is not None:
+                connection.putheader("Content-Length", str(len(body)))
+            connection.endheaders(body)
+            response: HTTPResponse = connection.getresponse()
+            return Answer(response.status, dict(response.getheaders()), response.read())
+
+    def token(self, resource: str = "https://vault.azure.net", **parameters: str) -> Answer:
+        """Ask for a token as an SDK does."""
+        query = "&".join(f"{name}={value}" for name, value in parameters.items())
+        target = "/metadata/identity/oauth2/token?api-version=2018-02-01&resource=" + resource
+        return self.ask(f"{target}&{query}" if query else target)
+
+    @property
+    def log(self) -> str:
+        """Everything logged so far."""
+        return self.log_file.read_text()
+
+    def stop(self, number: int = signal.SIGTERM, timeout: float = 15) -> int:
+        """Signal, wait, and return the exit code."""
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        return self.process.wait(timeout)
+
+
+_resources = itertools.count()
+_asked_at: deque[float] = deque(maxlen=15)  # a proxy takes 20 new tokens at once, and a second
+
+
+def cold_resource() -> str:
+    """A resource that no test has asked for; waits where a shared proxy would answer 429."""
+    if len(_asked_at) == _asked_at.maxlen:
+        time.sleep(max(0.0, _asked_at[0] + 1 - time.monotonic()))
+    _asked_at.append(time.monotonic())
+    return f"https://cold-{next(_resources)}.example"
+
+
+def free_port() -> int:
+    """A TCP port of loopback that nobody holds."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def plain_environment() -> dict[str, str]:
+    """What a program needs of this environment, and no setting of any kind."""
+    return {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+
+
+def wait_for_port(proxy: Proxy) -> None:
+    until = time.monotonic() + START
+    while time.monotonic() < until:
+        if proxy.process.poll() is not None:
+            break
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", proxy.port), 1):
+            return
+        time.sleep(0.02)
+    raise AssertionError(f"azwi-proxy did not start: {proxy.log}")
+
+
+def launch(
+    folder: Path, environment: Mapping[str, str], *arguments: str, port: int | None = None
+) -> Proxy:
+    """Start an azwi-proxy with exactly these variables; its log goes to a file in ``folder``."""
+    port = port or free_port()
+    log_file = folder / f"proxy-{port}.log"
+    # The real address of IMDS belongs to the machine that runs the tests: never ask it.
+    nowhere = {"METADATA_IP": "127.0.0.1", "METADATA_PORT": "9"}
+    variables = {**plain_environment(), **nowhere, **environment}
+    with log_file.open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "azwi_proxy", f"--proxy-port={port}", *arguments],
+            stdout=log,
+            stderr=log,
+            env=variables,
+        )
+    return Proxy(process, port, log_file, variables)
+
+
+class StartProxy(Protocol):
+    """The fixture start_proxy: starts an azwi-proxy with exactly these variables."""
+
+    def __call__(
+        self, environment: Mapping[str, str], *arguments: str, ready: bool = True, **more: str
+    ) -> Proxy:
+        """``ready``: wait until it listens."""
+
+
+ServeApp = Callable[[Mapping[str, str]], AbstractAsyncContextManager[int]]
+"""The fixture serve_app: the proxy's app on the test's own loop; its port."""
