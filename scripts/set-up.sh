@@ -42,7 +42,7 @@ if [ ${#missing[@]} -gt 0 ]; then
   say "Installing Debian packages: ${missing[*]}"
   export DEBIAN_FRONTEND=noninteractive
   apt-get -qq update
-  apt-get -qq install --yes --no-install-recommends --no-remove "${missing[@]}" >/dev/null
+  apt-get -qq -o DPkg::Lock::Timeout=300 install --yes --no-install-recommends --no-remove "${missing[@]}" >/dev/null
 fi
 
 say "Making .venv (a minute, once)"

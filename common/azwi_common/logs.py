@@ -5,6 +5,7 @@ like a JSON Web Token is cut out here all the same, because exceptions of librar
 saw.
 """
 
+import io
 import json
 import logging
 import re
@@ -52,9 +53,28 @@ class JsonLines(logging.Formatter):
         return redact(json.dumps(line, default=str, ensure_ascii=False))
 
 
+class _Lines(logging.StreamHandler[TextIO]):
+    def handleError(self, record: logging.LogRecord) -> None:
+        """Lose a line that cannot be written: a full disk under the log must stop nobody."""
+
+
+def _standard_error() -> TextIO:
+    """Standard error without a buffer: what it kept of a full disk would fail again at the end.
+
+    Python then exits with 120, whatever the program's own code.
+    """
+    try:
+        descriptor = sys.stderr.fileno()
+    except (OSError, ValueError):  # replaced by something that is no file
+        return sys.stderr
+    raw = io.FileIO(descriptor, "w", closefd=False)
+    text = {"encoding": "utf-8", "errors": "backslashreplace"}
+    return io.TextIOWrapper(raw, write_through=True, **text)  # type: ignore[arg-type]  # as python -u
+
+
 def configure(level: str, stream: TextIO | None = None) -> None:
     """Send all records from ``level`` on to ``stream`` (standard error) as JSON lines."""
-    handler = logging.StreamHandler(stream or sys.stderr)
+    handler = _Lines(stream or _standard_error())
     handler.setFormatter(JsonLines())
     root = logging.getLogger()
     root.handlers[:] = [handler]

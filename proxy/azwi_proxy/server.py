@@ -20,15 +20,16 @@ from azwi_proxy.replay import Replay, is_plain_head
 
 IDLE = 75.0  # seconds; also ends a request head that trickles in
 BACKLOG = 1024  # connections the kernel may hold for us: a thousand clients may start at once
+FAREWELL = 0.25  # seconds in which the clients of open connections are told to close them
 CLOSING = 0.1  # seconds; aiohttp's own shutdown waits twice as long as it is told to
 
 log = logging.getLogger("azwi_proxy.server")
 
 
 class _Protocol(RequestHandler):
-    __slots__ = ("_head", "_plain", "_replay", "_unanswered")
+    __slots__ = ("_head", "_plain", "_replay", "_site", "_unanswered")
 
-    def __init__(self, manager: web.Server, replay: Replay) -> None:
+    def __init__(self, manager: "_Server", replay: Replay) -> None:
         super().__init__(
             manager,
             loop=asyncio.get_running_loop(),
@@ -38,6 +39,7 @@ class _Protocol(RequestHandler):
             auto_decompress=False,
             logger=log,
         )
+        self._site = manager
         self._replay = replay
         self._plain = True
         """Whether every piece of data so far was exactly one plain head."""
@@ -50,9 +52,10 @@ class _Protocol(RequestHandler):
         """Answer a known head at once; give everything else to the parser."""
         if self._plain:
             idle = not (self._unanswered or self._close or self._force_close or self._paused)
-            if idle and (answer := self._replay.answer(data)) and self.transport is not None:
+            known = idle and not self._site.ending and self._replay.answer(data)
+            if known and self.transport is not None:
                 self._next_keepalive_close_time = self._loop.time() + IDLE
-                self.transport.write(answer)
+                self.transport.write(known)
                 return
             self._plain = is_plain_head(data)
             self._head = data if idle and self._plain else b""
@@ -63,6 +66,8 @@ class _Protocol(RequestHandler):
         self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
     ) -> tuple[web.StreamResponse, bool]:
         """Send an answer, and remember it where the same head may have it again."""
+        if self._site.ending and not resp.prepared:
+            resp.force_close()
         finished = await super().finish_response(request, resp, start_time)
         if self._plain and resp.keep_alive:
             self._unanswered -= 1
@@ -89,6 +94,8 @@ class _Protocol(RequestHandler):
 
 class _Server(web.Server):
     replay: Replay
+    ending = False
+    """Whether each answer is the last one of its connection."""
 
     def _make_request(self, message: RawRequestMessage, *rest: Any) -> web.BaseRequest:
         """Let a version that is not spoken here be answered as any unreadable request, in 1.1."""
@@ -124,11 +131,22 @@ class Site:
     async def stop(self, grace: float) -> None:
         """Stop listening, let requests in flight end within ``grace`` seconds, close the rest."""
         self._server.close()
+        self._manager.ending = True
+        await self._until_left(FAREWELL)
         self._manager.pre_shutdown()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(grace):
                 await self._manager.shutdown(grace)
         await self._manager.shutdown(CLOSING)
+
+    async def _until_left(self, seconds: float) -> None:
+        """Let a request that is on its way be answered: closed idle, its connection would lose it.
+
+        Each answer says ``Connection: close`` now, so busy clients leave by themselves.
+        """
+        until = asyncio.get_running_loop().time() + seconds
+        while self._manager.connections and asyncio.get_running_loop().time() < until:  # noqa: ASYNC110  # aiohttp's manager tells nobody when its last connection ends
+            await asyncio.sleep(0.01)
 
 
 def _spelled(response: application.StoredAnswer, request: web.BaseRequest) -> bytes:

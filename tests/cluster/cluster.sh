@@ -48,7 +48,7 @@ packages() {
   say "Installing Debian packages: ${wanted[*]}"
   export DEBIAN_FRONTEND=noninteractive
   apt-get -qq update
-  apt-get -qq install --yes --no-install-recommends --no-remove "${wanted[@]}" >/dev/null
+  apt-get -qq -o DPkg::Lock::Timeout=300 install --yes --no-install-recommends --no-remove "${wanted[@]}" >/dev/null
 }
 
 build() {

@@ -1,0 +1,145 @@
+"""What a pod and its node do to a running proxy: signals, a file half written, a full disk."""
+
+import contextlib
+import signal
+import threading
+import time
+from collections import Counter
+from http.client import HTTPConnection, HTTPException
+from pathlib import Path
+
+import pytest
+
+from azwi_testing import Emulator, Proxy, StartProxy, free_port, launch, wait_for_port
+
+TARGET = "/metadata/identity/oauth2/token?resource=https://load.example"
+RESOURCES = 10_000
+
+
+def resident(pid: int) -> int:
+    """Bytes of memory that a process holds."""
+    rows = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(int(row.split()[1]) * 1024 for row in rows if row.startswith("VmRSS"))
+
+
+class Client(threading.Thread):
+    """Asks again and again on one connection, as SDKs do; counts answers and what was lost."""
+
+    def __init__(self, proxy: Proxy, target: str) -> None:
+        super().__init__(daemon=True)
+        self._proxy, self._target = proxy, target
+        self.seen: Counter[str] = Counter()
+
+    def run(self) -> None:
+        """Until nobody listens any more."""
+        connection = HTTPConnection("127.0.0.1", self._proxy.port, timeout=10)
+        while True:
+            try:
+                if connection.sock is None:
+                    connection.connect()
+            except ConnectionRefusedError:
+                return
+            try:
+                connection.request("GET", self._target, headers={"Metadata": "true"})
+                answer = connection.getresponse()
+                answer.read()
+                self.seen[str(answer.status)] += 1
+            except (OSError, HTTPException) as error:
+                self.seen[type(error).__name__] += 1
+                connection.close()
+
+
+@pytest.mark.parametrize("target", [TARGET, TARGET.replace("token?", "token/?"), "/healthz"])
+def test_sigterm_under_load_loses_no_answer(
+    emulator: Emulator, start_proxy: StartProxy, target: str
+) -> None:
+    proxy = start_proxy(emulator.environment)
+    proxy.ask(target)
+    clients = [Client(proxy, target) for _ in range(8)]
+    for client in clients:
+        client.start()
+    time.sleep(0.5)
+    assert proxy.stop(timeout=5) == 0
+    for client in clients:
+        client.join(10)
+        assert list(client.seen) == ["200"]
+        assert client.seen["200"] > 20
+
+
+def test_a_killed_proxy_serves_again_after_its_restart(
+    emulator: Emulator, start_proxy: StartProxy, tmp_path: Path
+) -> None:
+    proxy = start_proxy(emulator.environment)
+    client = Client(proxy, TARGET)
+    client.start()
+    time.sleep(0.3)
+    assert proxy.stop(signal.SIGKILL) == -signal.SIGKILL
+    client.join(10)
+    assert client.seen.total() - client.seen["200"] <= 1
+    again = launch(tmp_path, proxy.environment, port=proxy.port)
+    try:
+        wait_for_port(again)  # the port is free at once, whatever connections linger
+        assert again.token().status == 200
+    finally:
+        again.stop()
+
+
+def test_a_token_file_read_while_it_is_written_is_a_503_and_heals(
+    emulator: Emulator, start_proxy: StartProxy, tmp_path: Path
+) -> None:
+    whole = Path(emulator.announced["tokenFile"]).read_text()
+    file = tmp_path / "token"
+    file.write_text(whole)
+    proxy = start_proxy({**emulator.environment, "AZURE_FEDERATED_TOKEN_FILE": str(file)})
+    header_only, payload_cut = whole.index(".") + 10, whole.rindex(".") - 5
+    for number, part in enumerate((0, 10, header_only, payload_cut)):
+        file.write_text(whole[:part])
+        answer = proxy.token(f"https://half-{number}.example")
+        assert answer.status == 503, answer.body
+        assert str(file) in answer.json["error_description"]
+    file.write_text(whole[:-20])  # reads like a token: Entra ID is who finds the signature wrong
+    assert proxy.token("https://signature.example").status in (400, 401)
+    file.write_text(whole)
+    assert proxy.token("https://whole.example").status == 200
+    assert proxy.token("https://vault.azure.net").status == 200
+    assert "Traceback" not in proxy.log
+
+
+def test_a_full_disk_under_the_log_keeps_nobody_from_a_token(
+    emulator: Emulator, tmp_path: Path
+) -> None:
+    port = free_port()
+    (tmp_path / f"proxy-{port}.log").symlink_to("/dev/full")
+    proxy = launch(tmp_path, emulator.environment, "--log-level=debug", port=port)
+    try:
+        wait_for_port(proxy)
+        for number in range(3):
+            assert proxy.token(f"https://full-{number}.example").status == 200
+        assert proxy.token(client_id="nobody").status in (400, 401)
+    finally:
+        assert proxy.stop() == 0
+
+
+def test_ten_thousand_resources_neither_fill_memory_nor_push_out_what_is_in_use(
+    emulator: Emulator, start_proxy: StartProxy
+) -> None:
+    proxy = start_proxy(emulator.environment)
+    in_use = proxy.token("https://in-use.example").json["access_token"]
+    connection = HTTPConnection("127.0.0.1", proxy.port, timeout=30)
+    before, statuses = 0, Counter[int]()
+    with contextlib.closing(connection):
+        for number in range(RESOURCES):
+            path = TARGET.replace("load", f"many-{number}")
+            connection.request("GET", path, headers={"Metadata": "true"})
+            answer = connection.getresponse()
+            answer.read()
+            statuses[answer.status] += 1
+            if number % 500 == 0:
+                assert proxy.token("https://in-use.example").json["access_token"] == in_use
+            if number == RESOURCES // 2:
+                before = resident(proxy.process.pid)
+    grown = resident(proxy.process.pid) - before
+    print(f"the second half of {RESOURCES} resources: {grown / 1e6:.1f} MB more; {dict(statuses)}")
+    assert set(statuses) == {200, 429}
+    assert grown < 2e6
+    assert proxy.token("https://in-use.example").json["access_token"] == in_use
