@@ -15,5 +15,6 @@ lock() { # lock NAME EXTRA...
   --no-header --no-annotate --output-file images/locks/init-build.txt - <<<"setuptools>=80"
 lock proxy --extra proxy
 lock init --extra init
+lock webhook --extra webhook
 lock emulator --extra emulator
-lock dev --extra proxy --extra init --extra emulator --group dev
+lock dev --extra proxy --extra init --extra webhook --extra emulator --group dev

@@ -8,11 +8,13 @@ from azwi_common.settings import Setting, describe
 from azwi_emulator.settings import Settings as EmulatorSettings
 from azwi_init.settings import Settings as InitSettings
 from azwi_proxy.settings import Settings as ProxySettings
+from azwi_webhook.settings import Settings as WebhookSettings
 
 PAGE = Path(__file__).parent.parent / "docs" / "settings.md"
 PROGRAMS: tuple[tuple[str, type[Any]], ...] = (
     ("azwi-proxy", ProxySettings),
     ("azwi-proxy-init", InitSettings),
+    ("azwi-webhook", WebhookSettings),
     ("azwi-emulator", EmulatorSettings),
 )
 INTRODUCTION = """# Settings

@@ -6,7 +6,13 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-PACKAGES = ("common/azwi_common", "proxy/azwi_proxy", "init/azwi_init", "emulator/azwi_emulator")
+PACKAGES = (
+    "common/azwi_common",
+    "proxy/azwi_proxy",
+    "init/azwi_init",
+    "webhook/azwi_webhook",
+    "emulator/azwi_emulator",
+)
 REQUIRED = (
     "pyproject.toml", "proxy", "init", "images", "manifests", "tests", "Dockerfile.proxy",
     "Dockerfile.init", "common", "emulator", "bench", "docs",

@@ -41,6 +41,37 @@ METRICS_PORT: Final = "AZWI_METRICS_PORT"
 LOG_LEVEL: Final = "AZWI_LOG_LEVEL"
 IPTABLES_MODE: Final = "AZWI_IPTABLES_MODE"
 
+# --- The webhook's labels and annotations ---------------------------------------------------------
+PREFIX: Final = "azure.workload.identity/"
+USE_LABEL: Final = PREFIX + "use"
+NAMESPACE_LABEL: Final = PREFIX + "use-in-namespace"
+"""On a namespace: every pod in it takes part, where AZWI_OPT_IN has ``namespace``."""
+ACCOUNT_LABEL: Final = PREFIX + "use-in-pods"
+"""On a service account: every pod of it takes part, where AZWI_OPT_IN has ``serviceaccount``. Not
+``use``, which every service account that azwi ever made carries."""
+CLIENT_ID_ANNOTATION: Final = PREFIX + "client-id"
+TENANT_ID_ANNOTATION: Final = PREFIX + "tenant-id"
+EXPIRATION_ANNOTATION: Final = PREFIX + "service-account-token-expiration"
+SKIP_CONTAINERS_ANNOTATION: Final = PREFIX + "skip-containers"
+INJECT_ANNOTATION: Final = PREFIX + "inject-proxy-sidecar"
+PORT_ANNOTATION: Final = PREFIX + "proxy-sidecar-port"
+PROXY_ONLY_ANNOTATION: Final = PREFIX + "proxy-only"
+IDENTITIES_ANNOTATION: Final = PREFIX + "identities"
+
+# --- The webhook's objects; names of our own, so that both webhooks can be installed --------------
+WEBHOOK_NAMESPACE: Final = "azwi-sidecar-system"
+WEBHOOK_SERVICE: Final = "azwi-sidecar-webhook"
+WEBHOOK_SECRET: Final = "azwi-sidecar-webhook-cert"
+WEBHOOK_CONFIGURATION: Final = "00-azwi-sidecar"
+"""Sorts before others: mutating webhook configurations run in the order of their names."""
+MUTATE_PATH: Final = "/mutate-v1-pod"
+
+# --- Injected containers and volume ---------------------------------------------------------------
+PROXY_CONTAINER: Final = "azwi-proxy"
+INIT_CONTAINER: Final = "azwi-proxy-init"
+TOKEN_VOLUME: Final = "azure-identity-token"
+DEFAULT_CONTAINER_ANNOTATION: Final = "kubectl.kubernetes.io/default-container"
+
 # --- Values ---------------------------------------------------------------------------------------
 DEFAULT_PROXY_PORT: Final = 8000
 DEFAULT_PROXY_UID: Final = 1501
@@ -50,6 +81,9 @@ DEFAULT_AUTHORITY_HOST: Final = "https://login.microsoftonline.com/"
 TOKEN_EXCHANGE_AUDIENCE: Final = "api://AzureADTokenExchange"
 TOKEN_MOUNT: Final = "/var/run/secrets/azure/tokens"
 TOKEN_FILE: Final = TOKEN_MOUNT + "/azure-identity-token"
+DEFAULT_EXPIRATION: Final = 3600
+LEAST_EXPIRATION: Final = 3600
+MOST_EXPIRATION: Final = 86400
 
 # The init container proves a redirect that a running proxy already serves by this header of its
 # answer to READY_PATH: nobody else on the way answers with it.

@@ -1,0 +1,102 @@
+"""What the webhook can be told."""
+
+import pytest
+
+from azwi_common.settings import SettingsError, load
+from azwi_webhook.settings import Address, Json, Resources, Settings
+
+TENANT = {"AZURE_TENANT_ID": "72f988bf-0000-4000-8000-2d7cd011db47"}
+
+
+def test_a_tenant_is_all_that_must_be_set() -> None:
+    with pytest.raises(SettingsError, match="AZURE_TENANT_ID is not set"):
+        load(Settings, {})
+    settings = load(Settings, TENANT)
+    assert settings.login_host == "https://login.microsoftonline.com/"
+    assert settings.token_audience == "api://AzureADTokenExchange"
+    assert settings.webhook_address == ("", 9443)
+
+
+@pytest.mark.parametrize(
+    ("environment", "host", "audience"),
+    [
+        ("AzureUSGovernmentCloud", "login.microsoftonline.us", "api://AzureADTokenExchangeUSGov"),
+        ("AzureChinaCloud", "login.chinacloudapi.cn", "api://AzureADTokenExchangeChina"),
+    ],
+)
+def test_a_cloud_brings_its_login_host_and_audience(
+    environment: str, host: str, audience: str
+) -> None:
+    settings = load(Settings, {**TENANT, "AZURE_ENVIRONMENT": environment})
+    assert settings.login_host == f"https://{host}/"
+    assert settings.token_audience == audience
+
+
+def test_the_references_flags_are_read() -> None:
+    flags = {
+        "--audience": "api://other",
+        "--webhook-cert-dir": "/somewhere",
+        "--disable-cert-rotation": "true",
+        "--tls-min-version": "1.2",
+        "--health-addr": ":1",
+        "--metrics-addr": "127.0.0.1:2",
+        "--metrics-backend": "prometheus",
+        "--log-level": "debug",
+        "--custom-token-endpoint-annotation-suffix": "identity-binding",
+        "--custom-token-endpoint-audience": "api://AKSIdentityBinding",
+    }
+    settings = load(Settings, TENANT, flags)
+    assert settings.token_audience == "api://other"
+    assert settings.disable_cert_rotation
+    assert (settings.health_address, settings.metrics_address) == (("", 1), ("127.0.0.1", 2))
+    assert settings.custom_audience == "api://AKSIdentityBinding"
+
+
+def test_everything_wrong_is_told_at_once() -> None:
+    with pytest.raises(SettingsError) as caught:
+        load(
+            Settings,
+            {
+                "AZURE_ENVIRONMENT": "AzureMoonCloud",
+                "AZWI_OPT_IN": "pod node",
+                "AZWI_HEALTH_ADDR": "9440",
+                "AZWI_PROXY_ENV": '{"name": "A"}',
+                "AZWI_PROXY_RESOURCES": '{"memory": "1Mi"}',
+                "AZWI_CUSTOM_TOKEN_ENDPOINT_SUFFIX": "identity-binding",
+            },
+        )
+    told = "\n".join(caught.value.problems)
+    for part in (
+        "AZURE_TENANT_ID is not set",
+        "AZURE_ENVIRONMENT must be one of",
+        "not node",
+        "[host]:port",
+        "must be a JSON array of objects",
+        '{"requests":{"memory":"48Mi"}}',
+        "go together: set both",
+    ):
+        assert part in told
+
+
+def test_the_custom_audience_may_not_be_entra_ids_own() -> None:
+    given = {
+        **TENANT,
+        "AZWI_CUSTOM_TOKEN_ENDPOINT_SUFFIX": "identity-binding",
+        "AZWI_CUSTOM_TOKEN_ENDPOINT_AUDIENCE": "api://AzureADTokenExchange",
+    }
+    with pytest.raises(SettingsError, match="must not be Entra ID's own"):
+        load(Settings, given)
+
+
+def test_an_address_has_a_port_and_may_have_a_host() -> None:
+    assert Address.from_text("[::1]:8095") == ("::1", 8095)
+    assert Address.from_text(":8095") == ("", 8095)
+    with pytest.raises(ValueError, match="port number"):
+        Address.from_text("host:70000")
+
+
+def test_json_settings_are_handed_out_anew() -> None:
+    variables = Json.from_text('[{"name": "A", "value": "b"}]')
+    variables.items[0]["name"] = "changed"
+    assert variables.items == [{"name": "A", "value": "b"}]
+    assert Resources.from_text('{"limits": {"memory": "1Gi"}}').value["limits"]["memory"] == "1Gi"

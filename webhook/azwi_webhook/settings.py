@@ -1,0 +1,254 @@
+"""Every setting of the webhook, written once; docs/settings.md is made from this.
+
+Flags and variables of the Go reference keep their names; each flag has a variable beside it.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, Self
+
+from azwi_common import contract
+from azwi_common.settings import Env, Port
+
+CLOUDS: Mapping[str, tuple[str, str]] = {
+    "AzurePublicCloud": ("https://login.microsoftonline.com/", "api://AzureADTokenExchange"),
+    "AzureUSGovernmentCloud": (
+        "https://login.microsoftonline.us/",
+        "api://AzureADTokenExchangeUSGov",
+    ),
+    "AzureChinaCloud": ("https://login.chinacloudapi.cn/", "api://AzureADTokenExchangeChina"),
+}
+"""By name: the login host, and the audience of service account tokens."""
+
+
+class Address(tuple[str, int]):
+    """``[host]:port``; an empty host means every address of the pod."""
+
+    __slots__ = ()
+
+    @classmethod
+    def from_text(cls, text: str) -> Self:
+        """Parse; ValueError says what is allowed."""
+        host, colon, port = text.rpartition(":")
+        if not colon:
+            raise ValueError(f"must be [host]:port, such as :9440; it is {text[:40]!r}")
+        return cls((host.strip("[]"), Port.from_text(port)))
+
+
+class Json(str):
+    """JSON text of a list, as Kubernetes objects are written."""
+
+    __slots__ = ()
+
+    @classmethod
+    def from_text(cls, text: str) -> Self:
+        """Parse; ValueError says what is allowed."""
+        try:
+            value = json.loads(text)
+        except ValueError as error:
+            raise ValueError(f"must be JSON: {error}") from error
+        if not (isinstance(value, list) and all(isinstance(item, dict) for item in value)):
+            raise ValueError("must be a JSON array of objects")
+        return cls(text)
+
+    @property
+    def items(self) -> list[dict[str, Any]]:
+        """The objects, anew at each call: whoever gets them may change them."""
+        found: list[dict[str, Any]] = json.loads(self)
+        return found
+
+
+class Resources(str):
+    """JSON text of a container's resources: requests and limits."""
+
+    __slots__ = ()
+
+    @classmethod
+    def from_text(cls, text: str) -> Self:
+        """Parse; ValueError says what is allowed."""
+        try:
+            value = json.loads(text)
+        except ValueError as error:
+            raise ValueError(f"must be JSON: {error}") from error
+        if not isinstance(value, dict) or set(value) - {"requests", "limits"}:
+            raise ValueError('must be an object such as {"requests":{"memory":"48Mi"}}')
+        return cls(text)
+
+    @property
+    def value(self) -> dict[str, dict[str, str]]:
+        """The object, anew at each call."""
+        found: dict[str, dict[str, str]] = json.loads(self)
+        return found
+
+
+_SAME = "the same as the Go reference's flag"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What the webhook injects, and how it listens."""
+
+    # What pods get
+    tenant_id: Annotated[str, Env(contract.TENANT_ID, "tenant of service accounts that name none")]
+    environment: Annotated[
+        Literal["AzurePublicCloud", "AzureUSGovernmentCloud", "AzureChinaCloud"],
+        Env("AZURE_ENVIRONMENT", "cloud: login host and audience follow from it"),
+    ] = "AzurePublicCloud"
+    authority_host: Annotated[
+        str, Env(contract.AUTHORITY_HOST, "login host of a private cloud, instead of the cloud's")
+    ] = ""
+    audience: Annotated[
+        str,
+        Env(
+            "AZWI_AUDIENCE", "audience of the projected token, instead of the cloud's", "--audience"
+        ),
+    ] = ""
+    opt_in: Annotated[
+        tuple[str, ...],
+        Env("AZWI_OPT_IN", "where the opt-in label counts: pod, namespace, serviceaccount"),
+    ] = ("pod",)
+    proxy_image: Annotated[str, Env("PROXY_IMAGE", "image of the injected azwi-proxy")] = ""
+    proxy_init_image: Annotated[
+        str, Env("PROXY_INIT_IMAGE", "image of the injected azwi-proxy-init")
+    ] = ""
+    pull_policy: Annotated[
+        Literal["Always", "IfNotPresent", "Never"],
+        Env("AZWI_IMAGE_PULL_POLICY", "pull policy of both"),
+    ] = "IfNotPresent"
+    pull_secrets: Annotated[
+        tuple[str, ...], Env("AZWI_IMAGE_PULL_SECRETS", "pull secrets that pods get, by name")
+    ] = ()
+    native_sidecar: Annotated[
+        Literal["auto", "true", "false"],
+        Env("AZWI_NATIVE_SIDECAR", "whether azwi-proxy is a native sidecar; auto: from 1.32 on"),
+    ] = "auto"
+    gate: Annotated[
+        Literal["post-start", "startup-probe"],
+        Env("AZWI_PROXY_GATE", "what holds the app back until a native azwi-proxy is ready"),
+    ] = "post-start"
+    iptables_mode: Annotated[
+        Literal["auto", "legacy", "nft"],
+        Env(contract.IPTABLES_MODE, "kernel interface of azwi-proxy-init"),
+    ] = "auto"
+    proxy_resources: Annotated[
+        Resources,
+        Env("AZWI_PROXY_RESOURCES", "requests and limits of azwi-proxy, as in a manifest (JSON)"),
+    ] = Resources('{"requests":{"cpu":"10m","memory":"48Mi"},"limits":{"memory":"96Mi"}}')
+    proxy_init_resources: Annotated[
+        Resources, Env("AZWI_PROXY_INIT_RESOURCES", "the same for azwi-proxy-init")
+    ] = Resources('{"requests":{"cpu":"10m","memory":"16Mi"},"limits":{"memory":"32Mi"}}')
+    proxy_env: Annotated[
+        Json, Env("AZWI_PROXY_ENV", "variables for azwi-proxy, as in a manifest (JSON array)")
+    ] = Json("[]")
+    proxy_env_from: Annotated[
+        Json, Env("AZWI_PROXY_ENV_FROM", "sources of variables for azwi-proxy (JSON array)")
+    ] = Json("[]")
+    proxy_volumes: Annotated[
+        Json, Env("AZWI_PROXY_VOLUMES", "volumes that pods with azwi-proxy get (JSON array)")
+    ] = Json("[]")
+    proxy_volume_mounts: Annotated[
+        Json, Env("AZWI_PROXY_VOLUME_MOUNTS", "where azwi-proxy mounts them (JSON array)")
+    ] = Json("[]")
+    # AKS identity binding
+    custom_suffix: Annotated[
+        str,
+        Env(
+            "AZWI_CUSTOM_TOKEN_ENDPOINT_SUFFIX",
+            "end of the annotation azure.workload.identity/use-… that asks for the token proxy",
+            "--custom-token-endpoint-annotation-suffix",
+        ),
+    ] = ""
+    custom_audience: Annotated[
+        str,
+        Env(
+            "AZWI_CUSTOM_TOKEN_ENDPOINT_AUDIENCE",
+            "audience of the token that the token proxy takes",
+            "--custom-token-endpoint-audience",
+        ),
+    ] = ""
+    token_proxy: Annotated[str, Env(contract.KUBERNETES_TOKEN_PROXY, "URL of the token proxy")] = ""
+    token_proxy_sni: Annotated[str, Env(contract.KUBERNETES_SNI_NAME, "its TLS name")] = ""
+    token_proxy_ca_data: Annotated[str, Env(contract.KUBERNETES_CA_DATA, "its CA, as PEM text")] = (
+        ""
+    )
+    token_proxy_ca_configmap: Annotated[
+        str, Env("AZURE_KUBERNETES_CA_CONFIGMAP_NAME", "its CA: a ConfigMap in the pod's namespace")
+    ] = ""
+    token_proxy_ca_signer: Annotated[
+        str,
+        Env("AZURE_KUBERNETES_CA_CTB_SIGNER_NAME", "its CA: ClusterTrustBundles of this signer"),
+    ] = ""
+    token_proxy_ca_selector: Annotated[
+        str, Env("AZURE_KUBERNETES_CA_CTB_LABEL_SELECTOR", "which of them, a label selector (JSON)")
+    ] = ""
+    # How it listens
+    webhook_address: Annotated[
+        Address, Env("AZWI_WEBHOOK_ADDR", "where the API server calls", "--webhook-addr")
+    ] = Address(("", 9443))
+    health_address: Annotated[
+        Address, Env("AZWI_HEALTH_ADDR", "/healthz and /readyz", "--health-addr")
+    ] = Address(("", 9440))
+    metrics_address: Annotated[Address, Env("AZWI_METRICS_ADDR", "/metrics", "--metrics-addr")] = (
+        Address(("", 8095))
+    )
+    metrics_backend: Annotated[
+        Literal["prometheus"], Env("AZWI_METRICS_BACKEND", _SAME, "--metrics-backend")
+    ] = "prometheus"
+    tls_min_version: Annotated[
+        Literal["1.2", "1.3"],
+        Env("AZWI_TLS_MIN_VERSION", "least version of TLS", "--tls-min-version"),
+    ] = "1.3"
+    cert_dir: Annotated[
+        str,
+        Env(
+            "AZWI_WEBHOOK_CERT_DIR",
+            "folder of tls.crt, tls.key and ca.crt, where certificates are not its own affair",
+            "--webhook-cert-dir",
+        ),
+    ] = "/certs"
+    disable_cert_rotation: Annotated[
+        bool,
+        Env(
+            "AZWI_DISABLE_CERT_ROTATION",
+            "take the certificate from the folder instead of making it",
+            "--disable-cert-rotation",
+        ),
+    ] = False
+    namespace: Annotated[str, Env("POD_NAMESPACE", "namespace of the webhook's own objects")] = (
+        contract.WEBHOOK_NAMESPACE
+    )
+    service: Annotated[str, Env("AZWI_WEBHOOK_SERVICE", "Service that the API server calls")] = (
+        contract.WEBHOOK_SERVICE
+    )
+    secret: Annotated[str, Env("AZWI_WEBHOOK_SECRET", "Secret with CA and certificate")] = (
+        contract.WEBHOOK_SECRET
+    )
+    configuration: Annotated[
+        str,
+        Env("AZWI_WEBHOOK_CONFIGURATION", "MutatingWebhookConfiguration whose CA is kept right"),
+    ] = contract.WEBHOOK_CONFIGURATION
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "warn", "error"],
+        Env(contract.LOG_LEVEL, "least level that is logged", flag="--log-level"),
+    ] = "info"
+
+    @classmethod
+    def problems(cls, found: Mapping[str, Any]) -> Iterator[str]:
+        """What no single variable shows; ``found`` lacks the fields that are themselves wrong."""
+        if unknown := set(found.get("opt_in", ())) - {"pod", "namespace", "serviceaccount"}:
+            yield f"AZWI_OPT_IN knows pod, namespace and serviceaccount, not {sorted(unknown)[0]}."
+        if bool(found.get("custom_suffix")) != bool(found.get("custom_audience")):
+            yield "--custom-token-endpoint-annotation-suffix and -audience go together: set both."
+        if found.get("custom_audience") in [audience for _, audience in CLOUDS.values()]:
+            yield "--custom-token-endpoint-audience must not be Entra ID's own audience."
+
+    @property
+    def login_host(self) -> str:
+        """What containers get as AZURE_AUTHORITY_HOST."""
+        return self.authority_host or CLOUDS[self.environment][0]
+
+    @property
+    def token_audience(self) -> str:
+        """Audience of the projected service account token."""
+        return self.audience or CLOUDS[self.environment][1]
