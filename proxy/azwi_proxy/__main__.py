@@ -64,6 +64,10 @@ def _serve(flags: dict[str, str]) -> int:
         return 2
     logs.configure(settings.log_level)
 
+    from azwi_proxy import lean
+
+    lean.import_libraries()
+
     from azwi_proxy import serve
 
     return serve.run(settings)

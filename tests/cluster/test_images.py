@@ -16,6 +16,8 @@ REQUESTS = (Path(__file__).parent / "thousand.py").read_text()
 PEAK = "cat /sys/fs/cgroup/memory.peak /sys/fs/cgroup/memory/memory.max_usage_in_bytes 2>/dev/null"
 UNUSED = """
 import importlib, json, os, sys
+from azwi_proxy import lean
+lean.import_libraries()
 for name in sys.argv[1:]:
     importlib.import_module(name)
 used = {name.split(".")[0] for name in sys.modules}

@@ -10,16 +10,18 @@ from pathlib import Path
 
 import pytest
 
-from azwi_testing import Emulator, Proxy, StartProxy, free_port, launch, wait_for_port
+from azwi_testing import (
+    Emulator,
+    Proxy,
+    StartProxy,
+    free_port,
+    launch,
+    resident,
+    wait_for_port,
+)
 
 TARGET = "/metadata/identity/oauth2/token?resource=https://load.example"
 RESOURCES = 10_000
-
-
-def resident(pid: int) -> int:
-    """Bytes of memory that a process holds."""
-    rows = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return next(int(row.split()[1]) * 1024 for row in rows if row.startswith("VmRSS"))
 
 
 class Client(threading.Thread):

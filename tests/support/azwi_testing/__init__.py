@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPResponse
@@ -131,6 +131,12 @@ def plain_environment() -> dict[str, str]:
     return {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
 
 
+def resident(pid: int) -> int:
+    """Bytes of memory that a process holds."""
+    rows = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(int(row.split()[1]) * 1024 for row in rows if row.startswith("VmRSS"))
+
+
 def wait_for_port(proxy: Proxy) -> None:
     until = time.monotonic() + START
     while time.monotonic() < until:
@@ -143,9 +149,16 @@ def wait_for_port(proxy: Proxy) -> None:
 
 
 def launch(
-    folder: Path, environment: Mapping[str, str], *arguments: str, port: int | None = None
+    folder: Path,
+    environment: Mapping[str, str],
+    *arguments: str,
+    port: int | None = None,
+    wrapper: Sequence[str] = (),
 ) -> Proxy:
-    """Start an azwi-proxy with exactly these variables; its log goes to a file in ``folder``."""
+    """Start an azwi-proxy with exactly these variables; its log goes to a file in ``folder``.
+
+    ``wrapper``: a command that becomes the one that it is given.
+    """
     port = port or free_port()
     log_file = folder / f"proxy-{port}.log"
     # The real address of IMDS belongs to the machine that runs the tests: never ask it.
@@ -153,7 +166,7 @@ def launch(
     variables = {**plain_environment(), **nowhere, **environment}
     with log_file.open("wb") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "azwi_proxy", f"--proxy-port={port}", *arguments],
+            [*wrapper, sys.executable, "-m", "azwi_proxy", f"--proxy-port={port}", *arguments],
             stdout=log,
             stderr=log,
             env=variables,
