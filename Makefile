@@ -28,7 +28,8 @@ test-clients: .venv/.made ## real clients of every language, in the redirected p
 test-cluster: .venv/.made ## the tests in a real Kubernetes; builds it once, as root, with Go
 	@$(BIN)/python -m pytest -q -s tests/cluster
 
-soak: .venv/.made ## what takes ten minutes: the kubelet rotates a token
+soak: .venv/.made ## what takes ten minutes: load while Entra ID fails; the kubelet rotates a token
+	@$(BIN)/python bench/soak.py
 	@$(BIN)/python -m pytest -q -s tests/cluster/soak.py
 
 cluster-up: ## a real Kubernetes, in namespaces of its own; tests use it while it is up
@@ -51,7 +52,6 @@ format: .venv/.made ## put the code into its form
 
 bench: .venv/.made ## measure the proxy beside a bare server of the same libraries (needs wrk)
 	@$(BIN)/python bench/run.py
-	@$(BIN)/python bench/cold.py
 
 FUZZ_SECONDS ?= 60
 FUZZ_EXAMPLES ?= 600

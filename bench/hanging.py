@@ -1,0 +1,91 @@
+"""Stored tokens, and a healthy identity's exchange, while 200 exchanges of other identities hang.
+
+Twenty exchanges a second may begin, and each is given up after ten: so 200 is as many as there are.
+"""
+
+import json
+import statistics
+import threading
+import time
+import urllib.error
+import uuid
+
+import servers
+from azwi_emulator.client import Control
+from azwi_emulator.messages import Fault
+
+HANGING = 200
+PER_SECOND = 18  # two a second are left for the healthy identity
+CONNECTIONS = 16
+ROUNDS = 5
+EXCHANGES = 9
+ELSEWHERE = str(uuid.uuid5(uuid.NAMESPACE_DNS, "tenant.example"))
+
+
+def report() -> None:
+    """Print the table."""
+    others = [str(uuid.uuid5(uuid.NAMESPACE_DNS, f"{n}.example")) for n in range(HANGING)]
+    mapped = json.dumps([{"clientId": other, "tenantId": ELSEWHERE} for other in others])
+    with (
+        servers.emulator(control=True) as announced,
+        servers.proxy(announced, AZWI_IDENTITIES=mapped) as (ours, port),
+    ):
+        control = Control(announced["controlUrl"])
+        control.fault(Fault(kind="latency", seconds=60, tenant_id=ELSEWHERE))
+        servers.ask(servers.url(port))
+        before = _measure(ours.pid, port)
+        done = threading.Event()
+        waiting: list[threading.Thread] = []
+        asking = threading.Thread(target=_hang, args=(port, others, waiting, done))
+        asking.start()
+        time.sleep(12)
+        meanwhile = _measure(ours.pid, port)
+        hanging = sum(thread.is_alive() for thread in waiting)
+        done.set()
+        asking.join()
+    print(f"| while {hanging} exchanges hang | alone | meanwhile | ratio |\n|---|---|---|---|")
+    for name, alone, now in zip(
+        (f"p99 of stored tokens, {CONNECTIONS} connections, ms", "another exchange, ms"),
+        before,
+        meanwhile,
+        strict=True,
+    ):
+        print(f"| {name} | {alone:.2f} | {now:.2f} | {now / alone:.2f} |")
+
+
+def _measure(pid: int, port: int) -> tuple[float, float]:
+    """Medians: p99 of answers from the store, and the time of an exchange, in ms."""
+    rounds = [servers.wrk(pid, port, CONNECTIONS, 3).p99_ms for _ in range(ROUNDS)]
+    exchanges = []
+    for _ in range(EXCHANGES):
+        began = time.monotonic()
+        servers.ask(servers.url(port, f"https://{uuid.uuid4()}.example"))
+        exchanges.append((time.monotonic() - began) * 1000)
+        time.sleep(0.6)
+    return statistics.median(rounds), statistics.median(exchanges)
+
+
+def _hang(
+    port: int, others: list[str], waiting: list[threading.Thread], done: threading.Event
+) -> None:
+    """Ask for tokens that do not come: twenty at once, then as many a second as are let through."""
+    number = 0
+    while not done.is_set():
+        other = others[number % len(others)]
+        address = f"{servers.url(port, f'https://r{number}.example')}&client_id={other}"
+        waiting.append(threading.Thread(target=_ask_in_vain, args=(address,)))
+        waiting[-1].start()
+        number += 1
+        if number > HANGING - PER_SECOND * 10:
+            time.sleep(1 / PER_SECOND)
+    for thread in waiting:
+        thread.join()
+
+
+def _ask_in_vain(address: str) -> None:
+    try:
+        servers.ask(address)
+    except urllib.error.HTTPError as error:
+        error.close()
+        if error.code not in (429, 503):  # at times one asks before there is an allowance
+            raise
