@@ -4,6 +4,7 @@ Names that the Go reference (azure-workload-identity v1.6.0) uses too are kept l
 that scripts, charts and pods written for it go on working. Knows no logic.
 """
 
+from collections.abc import Mapping
 from typing import Final
 
 # --- Set by the workload identity webhook in every container that uses it -------------------------
@@ -17,6 +18,8 @@ KUBERNETES_TOKEN_PROXY: Final = "AZURE_KUBERNETES_TOKEN_PROXY"
 KUBERNETES_SNI_NAME: Final = "AZURE_KUBERNETES_SNI_NAME"
 KUBERNETES_CA_FILE: Final = "AZURE_KUBERNETES_CA_FILE"
 KUBERNETES_CA_DATA: Final = "AZURE_KUBERNETES_CA_DATA"
+KUBERNETES_CA_KEY: Final = "ca.crt"
+"""Of the CA's ConfigMap, and its file beside the service account token."""
 
 # --- Shared by the init container and the proxy ---------------------------------------------------
 PROXY_PORT: Final = "PROXY_PORT"
@@ -57,6 +60,45 @@ INJECT_ANNOTATION: Final = PREFIX + "inject-proxy-sidecar"
 PORT_ANNOTATION: Final = PREFIX + "proxy-sidecar-port"
 PROXY_ONLY_ANNOTATION: Final = PREFIX + "proxy-only"
 IDENTITIES_ANNOTATION: Final = PREFIX + "identities"
+CUSTOM_ENDPOINT_ANNOTATION: Final = PREFIX + "use-"
+"""Followed by a suffix that the webhook's configuration names, such as ``identity-binding``."""
+
+# Settings of azwi-proxy that a pod may choose: the variable without AZWI_, in words.
+PROXY_SETTING_ANNOTATIONS: Final[Mapping[str, str]] = {
+    PREFIX + "proxy-" + variable.removeprefix("AZWI_").lower().replace("_", "-"): variable
+    for variable in (FORWARD, STRICT_IDENTITIES, PREFETCH, METRICS_PORT, DRAIN_SECONDS, LOG_LEVEL)
+}
+"""By annotation, the variable of azwi-proxy: ``proxy-forward``, ``proxy-drain-seconds``, …"""
+RESOURCE_ANNOTATIONS: Final[Mapping[str, tuple[str, str, str]]] = {
+    f"{PREFIX}{program}-{resource}-{bound}": (program, resource, bound + "s")
+    for program in ("proxy", "proxy-init")
+    for resource in ("cpu", "memory")
+    for bound in ("request", "limit")
+}
+"""By annotation, its place: ``("proxy-init", "memory", "limits")``."""
+POD_ANNOTATIONS: Final = frozenset(
+    (
+        EXPIRATION_ANNOTATION,
+        SKIP_CONTAINERS_ANNOTATION,
+        INJECT_ANNOTATION,
+        PORT_ANNOTATION,
+        PROXY_ONLY_ANNOTATION,
+        IDENTITIES_ANNOTATION,
+        *PROXY_SETTING_ANNOTATIONS,
+        *RESOURCE_ANNOTATIONS,
+    )
+)
+ACCOUNT_ANNOTATIONS: Final = frozenset(
+    (
+        CLIENT_ID_ANNOTATION,
+        TENANT_ID_ANNOTATION,
+        EXPIRATION_ANNOTATION,
+        IDENTITIES_ANNOTATION,
+    )
+)
+ALL_ANNOTATIONS: Final = POD_ANNOTATIONS | ACCOUNT_ANNOTATIONS
+POD_SECURITY_LABEL: Final = "pod-security.kubernetes.io/enforce"
+"""On a namespace: the level of Kubernetes' own pod security admission."""
 
 # --- The webhook's objects; names of our own, so that both webhooks can be installed --------------
 WEBHOOK_NAMESPACE: Final = "azwi-sidecar-system"

@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal, Self
 from urllib.parse import SplitResult, urlsplit
 
 from azwi_common import contract
+from azwi_common.identities import Guid, IdentityMap, Tenant
 from azwi_common.settings import Env, Port
-from azwi_proxy.identities import Guid, IdentityMap, Tenant
 
 
 class Ipv4(str):

@@ -8,9 +8,10 @@ from collections.abc import Callable, Mapping
 from urllib.parse import unquote
 
 from azwi_common import contract
+from azwi_common.identities import IdentityMap
 from azwi_common.settings import SettingsError, describe, load, parse
 from azwi_proxy import aadsts, errors, imds, paths
-from azwi_proxy.identities import Identities, IdentityMap
+from azwi_proxy.identities import Identities
 from azwi_proxy.paths import Route
 from azwi_proxy.settings import Settings
 from azwi_testing.readings import names_identity

@@ -4,8 +4,9 @@ import json
 
 import pytest
 
+from azwi_common.identities import IdentityMap, Mapped
 from azwi_proxy import errors
-from azwi_proxy.identities import Guid, Identities, Identity, IdentityMap, Mapped, Tenant
+from azwi_proxy.identities import Identities, Identity
 
 ONE = "11111111-1111-1111-1111-111111111111"
 TWO = "22222222-2222-2222-2222-222222222222"
@@ -92,38 +93,3 @@ def test_an_unknown_identity_is_not_found_and_never_another_one(parameter: str, 
 def test_a_client_id_without_any_tenant_is_not_found() -> None:
     with pytest.raises(errors.IdentityNotFound):
         identities(default_tenant="", default_client="").resolve("client_id", ONE)
-
-
-@pytest.mark.parametrize(
-    ("text", "told"),
-    [
-        ("{", "JSON array"),
-        ("{}", "JSON array"),
-        ("[1]", "entry 1 must be an object"),
-        ("[{}]", "entry 1 has no clientId"),
-        ('[{"clientId": "x"}]', "entry 1: clientId must be a GUID"),
-        (f'[{{"clientId": "{ONE}", "name": "x"}}]', "unknown member 'name'"),
-        (f'[{{"clientId": "{ONE}", "tenantId": "a b"}}]', "tenantId must be a tenant's GUID"),
-        (f'[{{"clientId": "{ONE}", "objectId": 1}}]', "objectId must be text"),
-        (f'[{{"clientId": "{ONE}", "resourceId": "x"}}]', "must be an Azure resource id"),
-        (f'[{{"clientId": "{ONE}"}}, {{"clientId": "{ONE}"}}]', "one client id twice"),
-    ],
-)
-def test_a_wrong_map_is_told_which_entry_and_why(text: str, told: str) -> None:
-    with pytest.raises(ValueError, match=told):
-        IdentityMap.from_text(text)
-
-
-@pytest.mark.parametrize("text", [TENANT, "contoso.onmicrosoft.com", "login.contoso.co.uk"])
-def test_a_tenant_is_a_guid_or_a_domain(text: str) -> None:
-    assert Tenant.from_text(text) == text
-
-
-@pytest.mark.parametrize("text", ["contoso", "a/b.com", "https://contoso.com", "common ", ".com"])
-def test_other_tenants_are_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="GUID or domain"):
-        Tenant.from_text(text)
-
-
-def test_a_guid_is_kept_in_lower_case() -> None:
-    assert Guid.from_text(TWO.upper().replace("2", "A")) == TWO.replace("2", "a")

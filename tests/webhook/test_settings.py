@@ -1,9 +1,11 @@
 """What the webhook can be told."""
 
+from typing import Any
+
 import pytest
 
 from azwi_common.settings import SettingsError, load
-from azwi_webhook.settings import Address, Json, Resources, Settings
+from azwi_webhook.settings import Address, Json, Resources, Selector, Settings
 
 TENANT = {"AZURE_TENANT_ID": "72f988bf-0000-4000-8000-2d7cd011db47"}
 
@@ -100,3 +102,39 @@ def test_json_settings_are_handed_out_anew() -> None:
     variables.items[0]["name"] = "changed"
     assert variables.items == [{"name": "A", "value": "b"}]
     assert Resources.from_text('{"limits": {"memory": "1Gi"}}').value["limits"]["memory"] == "1Gi"
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        (Json, '[{"name": ["A"]}]'),
+        (Resources, '{"requests": null}'),
+        (Resources, '{"requests": ["cpu"]}'),
+        (Resources, '{"limits": {"cpu": {"value": 1}}}'),
+    ],
+)
+def test_what_would_break_an_admission_is_refused_at_the_start(kind: Any, text: str) -> None:
+    with pytest.raises(ValueError, match="must "):
+        kind.from_text(text)
+
+
+def test_a_number_is_a_quantity_too() -> None:
+    assert Resources.from_text('{"limits": {"cpu": 1}}').value == {"limits": {"cpu": "1"}}
+
+
+def test_a_label_selector_is_json_of_its_two_members_and_may_be_empty() -> None:
+    assert Selector("").value == {}
+    assert Selector.from_text('{"matchLabels": {"a": "b"}}').value == {"matchLabels": {"a": "b"}}
+    for text, told in (("a=b", "must be JSON"), ('{"a": "b"}', "label selector"), ("[]", "label")):
+        with pytest.raises(ValueError, match=told):
+            Selector.from_text(text)
+
+
+def test_the_token_proxy_has_one_ca() -> None:
+    given = {
+        **TENANT,
+        "AZURE_KUBERNETES_CA_DATA": "PEM",
+        "AZURE_KUBERNETES_CA_CONFIGMAP_NAME": "ca",
+    }
+    with pytest.raises(SettingsError, match="the token proxy has one CA"):
+        load(Settings, given)

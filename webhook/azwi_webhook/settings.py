@@ -50,6 +50,8 @@ class Json(str):
             raise ValueError(f"must be JSON: {error}") from error
         if not (isinstance(value, list) and all(isinstance(item, dict) for item in value)):
             raise ValueError("must be a JSON array of objects")
+        if not all(isinstance(item.get("name", ""), str) for item in value):
+            raise ValueError("must name each object by text")
         return cls(text)
 
     @property
@@ -73,12 +75,42 @@ class Resources(str):
             raise ValueError(f"must be JSON: {error}") from error
         if not isinstance(value, dict) or set(value) - {"requests", "limits"}:
             raise ValueError('must be an object such as {"requests":{"memory":"48Mi"}}')
+        if not all(_are_quantities(bound) for bound in value.values()):
+            raise ValueError("must have an object of quantities as requests and as limits")
         return cls(text)
 
     @property
     def value(self) -> dict[str, dict[str, str]]:
+        """The object, anew at each call; numbers have become text."""
+        found = json.loads(self).items()
+        return {bound: {name: str(text) for name, text in of.items()} for bound, of in found}
+
+
+def _are_quantities(bound: Any) -> bool:
+    kinds = (str, int, float)
+    return isinstance(bound, dict) and all(isinstance(value, kinds) for value in bound.values())
+
+
+class Selector(str):
+    """JSON text of a label selector; empty selects everything."""
+
+    __slots__ = ()
+
+    @classmethod
+    def from_text(cls, text: str) -> Self:
+        """Parse; ValueError says what is allowed."""
+        try:
+            value = json.loads(text)
+        except ValueError as error:
+            raise ValueError(f"must be JSON: {error}") from error
+        if not isinstance(value, dict) or set(value) - {"matchLabels", "matchExpressions"}:
+            raise ValueError('must be a label selector such as {"matchLabels":{"a":"b"}}')
+        return cls(text)
+
+    @property
+    def value(self) -> dict[str, Any]:
         """The object, anew at each call."""
-        found: dict[str, dict[str, str]] = json.loads(self)
+        found: dict[str, Any] = json.loads(self or "{}")
         return found
 
 
@@ -180,8 +212,9 @@ class Settings:
         Env("AZURE_KUBERNETES_CA_CTB_SIGNER_NAME", "its CA: ClusterTrustBundles of this signer"),
     ] = ""
     token_proxy_ca_selector: Annotated[
-        str, Env("AZURE_KUBERNETES_CA_CTB_LABEL_SELECTOR", "which of them, a label selector (JSON)")
-    ] = ""
+        Selector,
+        Env("AZURE_KUBERNETES_CA_CTB_LABEL_SELECTOR", "which of them, a label selector (JSON)"),
+    ] = Selector("")
     # How it listens
     webhook_address: Annotated[
         Address, Env("AZWI_WEBHOOK_ADDR", "where the API server calls", "--webhook-addr")
@@ -242,6 +275,12 @@ class Settings:
             yield "--custom-token-endpoint-annotation-suffix and -audience go together: set both."
         if found.get("custom_audience") in [audience for _, audience in CLOUDS.values()]:
             yield "--custom-token-endpoint-audience must not be Entra ID's own audience."
+        sources = ("token_proxy_ca_data", "token_proxy_ca_configmap", "token_proxy_ca_signer")
+        if sum(bool(found.get(source)) for source in sources) > 1:
+            yield (
+                f"Set one of {contract.KUBERNETES_CA_DATA}, AZURE_KUBERNETES_CA_CONFIGMAP_NAME and"
+                " AZURE_KUBERNETES_CA_CTB_SIGNER_NAME: the token proxy has one CA."
+            )
 
     @property
     def login_host(self) -> str:

@@ -1,0 +1,130 @@
+"""What the author of a pod is warned about."""
+
+import time
+from typing import Any
+
+import pytest
+
+from azwi_testing import admission
+from azwi_testing.admission import account, pod, with_sidecar
+from azwi_webhook import advice, mutate
+
+HAND = {"name": "azwi-proxy", "image": "registry.example/other:1"}
+
+
+def warnings(given: dict[str, Any], whose: Any = None, **environ: str) -> tuple[str, ...]:
+    whose = whose or account()
+    around, settings = admission.around(), admission.settings(**environ)
+    return mutate.admit(given, whose, around, settings).warnings
+
+
+def test_an_ordinary_pod_gets_no_warning() -> None:
+    assert warnings(pod()) == warnings(with_sidecar()) == ()
+
+
+def test_no_client_id_is_told_with_the_annotation() -> None:
+    (told,) = warnings(pod(), account(client_id=""))
+    assert told.startswith(
+        "Service account app has no annotation azure.workload.identity/client-id"
+    )
+
+
+def test_an_identity_map_is_enough() -> None:
+    mapped = f'[{{"clientId": "{admission.CLIENT}"}}]'
+    assert warnings(with_sidecar(), account(client_id="", identities=mapped)) == ()
+
+
+def test_a_service_account_that_does_not_exist_is_told() -> None:
+    decided = mutate.admit(pod(), None, admission.around(), admission.settings())
+    (told,) = decided.warnings
+    assert told.startswith("Service account app does not exist")
+    assert decided.patch
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("inject-proxy-sidecars", "nearest known one is azure.workload.identity/inject-proxy-side"),
+        ("proxy-cpu-requests", "nearest known one is azure.workload.identity/proxy-cpu-request"),
+        ("skip-container", "nearest known one is azure.workload.identity/skip-containers"),
+        ("client-id", "means nothing there: it belongs on the service account"),
+        ("use", "means nothing: it is a label"),
+        ("use-in-namespace", "means nothing: it is a label"),
+        ("use-identity-binding", "the webhook is configured for no such token endpoint"),
+    ],
+)
+def test_an_annotation_that_means_nothing_is_told_with_what_was_meant(name: str, told: str) -> None:
+    (warning,) = warnings(pod({name: "true"}))
+    assert told in warning
+    assert f"Annotation azure.workload.identity/{name} of the pod" in warning
+
+
+def test_annotations_of_the_service_account_are_read_too() -> None:
+    (told,) = warnings(pod(), account(skip_containers="app"))
+    assert told.endswith("of service account app means nothing there: it belongs on the pod.")
+
+
+def test_annotations_of_others_are_nobodys_business() -> None:
+    given = pod()
+    given["metadata"]["annotations"] = {"azure.workload.identity.example/x": "y"}
+    assert warnings(given) == ()
+
+
+def test_thousands_of_unknown_annotations_cost_little() -> None:
+    started = time.process_time()
+    told = warnings(pod({f"proxy-cpu-{number:05}": "" for number in range(6000)}))
+    assert time.process_time() - started < 1
+    assert len(told) == 6
+    assert told[-1].startswith("5995 more annotations of the pod")
+
+
+def test_a_declined_sidecar_is_told() -> None:
+    (told,) = warnings(pod({"inject-proxy-sidecar": "false"}))
+    assert "no sidecar is injected, and the annotation is removed" in told
+
+
+def test_annotations_of_a_sidecar_that_is_not_there_are_told() -> None:
+    (told,) = warnings(pod({"proxy-only": "true", "identities": "[]"}))
+    assert told.endswith("has no effect on a pod without the sidecar.")
+    assert warnings(pod({"proxy-only": "true"}, initContainers=[HAND])) == ()
+
+
+def test_a_container_of_our_name_is_told_with_its_image() -> None:
+    given = with_sidecar(initContainers=[HAND, {"name": "azwi-proxy-init", "image": "x" * 500}])
+    first, second = warnings(given)
+    assert first.startswith("Container azwi-proxy was in the pod already, with the image registry.")
+    assert "azwi-proxy-init" in second
+
+
+def test_our_own_container_of_a_first_pass_is_no_surprise() -> None:
+    assert warnings(admission.admitted(with_sidecar())) == ()
+
+
+def test_what_an_ordinary_sidecar_cannot_do_is_told_once() -> None:
+    given = with_sidecar(restartPolicy="Never", initContainers=[{"name": "own"}])
+    told = warnings(given, AZWI_NATIVE_SIDECAR="false")
+    assert [sentence.split(":")[0] for sentence in told] == [
+        "The pod does not complete while azwi-proxy runs",
+        "The pod's init containers get no tokens from the metadata address",
+    ]
+    assert warnings(given) == warnings(with_sidecar(), AZWI_NATIVE_SIDECAR="false") == ()
+    after = admission.admitted(given, AZWI_NATIVE_SIDECAR="false")
+    assert warnings(after, AZWI_NATIVE_SIDECAR="false") == ()
+
+
+def test_a_volume_of_our_name_without_a_token_is_told() -> None:
+    (told,) = warnings(pod(volumes=[{"name": "azure-identity-token", "emptyDir": {}}]))
+    assert "projects no service account token: rename it" in told
+
+
+@pytest.mark.parametrize(
+    ("given", "whose"),
+    [
+        (pod({"x" * 200: ""}), account("a" * 253, client_id="")),
+        (pod({"inject-proxy-sidecar": "false"}), account("a" * 253, client_id="x" * 1000)),
+    ],
+)
+def test_no_warning_is_longer_than_the_api_server_shows(given: Any, whose: Any) -> None:
+    told = warnings(given, whose)
+    assert told
+    assert all(len(sentence) <= advice.LONGEST == 256 for sentence in told)

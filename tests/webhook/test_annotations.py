@@ -1,0 +1,165 @@
+"""What annotations ask for."""
+
+import json
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+
+from azwi_common import contract
+from azwi_common.settings import describe
+from azwi_proxy.settings import Settings as ProxySettings
+from azwi_webhook import annotations
+from azwi_webhook.annotations import Wishes
+
+GUID = "c11e47c1-1e47-4c11-8e47-c11e47c11e47"
+OTHER = "22222222-2222-4222-8222-222222222222"
+SIDECAR = {"inject-proxy-sidecar": "true"}
+
+
+def read(
+    pod: dict[str, Any] | None = None, account: dict[str, Any] | None = None, suffix: str = ""
+) -> Wishes:
+    named = [
+        {contract.PREFIX + name: text for name, text in (given or {}).items()}
+        for given in (pod, account)
+    ]
+    return annotations.read(named[0], named[1], "app", suffix)
+
+
+def test_without_annotations_there_are_defaults() -> None:
+    wishes = read()
+    assert wishes.inject is None
+    assert (wishes.expiration, wishes.port) == (3600, 8000)
+    assert (wishes.proxy_only, wishes.binding, wishes.skip) == (False, False, frozenset())
+    assert (wishes.client_id, wishes.problems, wishes.doubts) == ("", (), ())
+
+
+@pytest.mark.parametrize(("text", "inject"), [("true", True), ("false", False), (" true ", True)])
+def test_the_sidecar_is_asked_for_or_declined(text: str, inject: bool) -> None:
+    assert read({"inject-proxy-sidecar": text}).inject is inject
+
+
+@pytest.mark.parametrize("text", ["", "yes", "True", "1", "TRUE", "t\u00adrue", "x" * 999])
+def test_any_other_spelling_of_true_and_false_is_a_problem(text: str) -> None:
+    for name in ("inject-proxy-sidecar", "proxy-only", "use-identity-binding"):
+        (problem,) = read({name: text}, suffix="identity-binding").problems
+        assert problem.startswith(f"Annotation azure.workload.identity/{name} of the pod must be")
+        assert problem.endswith(f"it is {text[:40]!r}.")
+
+
+def test_the_pods_expiration_comes_before_the_accounts() -> None:
+    name = "service-account-token-expiration"
+    assert read({name: "4000"}, {name: "5000"}).expiration == 4000
+    assert read({}, {name: "5000"}).expiration == 5000
+
+
+@pytest.mark.parametrize("text", ["3599", "86401", "1h", "-3600", "3600.0", "9" * 5000, "٣٦٠٠"])
+def test_an_expiration_out_of_range_is_a_problem_that_names_its_owner(text: str) -> None:
+    name = "service-account-token-expiration"
+    (problem,) = read({}, {name: text}).problems
+    assert "of service account app must be seconds from 3600 to 86400" in problem
+    assert len(problem) < 256
+
+
+def test_containers_to_skip_are_trimmed() -> None:
+    assert read({"skip-containers": " a;b ; ;c"}).skip == {"a", "b", "c"}
+
+
+def test_identities_are_the_accounts_until_the_pod_says_its_own() -> None:
+    own, home = ({"identities": json.dumps([{"clientId": guid}])} for guid in (GUID, OTHER))
+    assert read(SIDECAR, home).identities[0].client_id == OTHER
+    assert read({**SIDECAR, **own}, home).identities[0].client_id == GUID
+
+
+def test_a_wrong_identity_map_is_told_whose_it_is_and_which_entry() -> None:
+    (problem,) = read(SIDECAR, {"identities": '[{"clientId": "$(SECRET)"}]'}).problems
+    assert "identities of service account app: entry 1: clientId must be a GUID" in problem
+
+
+def test_what_concerns_the_sidecar_is_not_read_without_one() -> None:
+    wishes = read({"proxy-sidecar-port": "x", "proxy-forward": "x"}, {"identities": "x"})
+    assert wishes.problems == ()
+
+
+def test_settings_of_the_proxy_become_its_variables() -> None:
+    wishes = read(
+        {
+            **SIDECAR,
+            "proxy-forward": "all",
+            "proxy-strict-identities": "false",
+            "proxy-prefetch": " https://a.example   https://b.example ",
+            "proxy-metrics-port": "9464",
+            "proxy-drain-seconds": "0",
+            "proxy-log-level": "warn",
+        }
+    )
+    assert wishes.settings == {
+        "AZWI_FORWARD": "all",
+        "AZWI_STRICT_IDENTITIES": "false",
+        "AZWI_PREFETCH": "https://a.example https://b.example",
+        "AZWI_METRICS_PORT": "9464",
+        "AZWI_DRAIN_SECONDS": "0",
+        "AZWI_LOG_LEVEL": "warn",
+    }
+
+
+def test_the_proxys_own_settings_have_the_same_types() -> None:
+    own = {setting.env.name: setting.type for setting in describe(ProxySettings)}
+    for variable, kind in annotations.PROXY_SETTINGS.items():
+        assert kind == own[variable] or kind in get_args(own[variable])
+    assert set(annotations.PROXY_SETTINGS) == set(contract.PROXY_SETTING_ANNOTATIONS.values())
+
+
+def test_resources_are_read_for_both_containers() -> None:
+    wishes = read({**SIDECAR, "proxy-cpu-request": "5m", "proxy-init-memory-limit": "64Mi"})
+    assert wishes.proxy_resources == {("cpu", "requests"): "5m"}
+    assert wishes.init_resources == {("memory", "limits"): "64Mi"}
+
+
+def test_a_request_above_its_own_limit_is_a_problem() -> None:
+    (problem,) = read(
+        {**SIDECAR, "proxy-init-cpu-request": "1", "proxy-init-cpu-limit": "900m"}
+    ).problems
+    assert "proxy-init-cpu-request of the pod is more than" in problem
+
+
+def test_a_wrong_identity_is_a_problem_with_the_sidecar_and_a_doubt_without() -> None:
+    account = {"client-id": "me", "tenant-id": "my tenant"}
+    assert len(read(SIDECAR, account).problems) == 2
+    wishes = read({}, account)
+    assert wishes.problems == ()
+    assert len(wishes.doubts) == 2
+    assert (wishes.client_id, wishes.tenant_id) == ("me", "my tenant")
+
+
+def test_an_identity_is_trimmed_and_in_lower_case() -> None:
+    wishes = read({}, {"client-id": f" {GUID.upper()}\n", "tenant-id": "Contoso.com"})
+    assert (wishes.client_id, wishes.tenant_id) == (GUID, "contoso.com")
+
+
+def test_the_custom_endpoint_is_asked_for_by_its_configured_suffix_alone() -> None:
+    given = {"use-identity-binding": "true"}
+    assert read(given, suffix="identity-binding").binding
+    assert not read(given, suffix="other").binding
+    assert not read(given).binding
+
+
+def test_every_problem_is_told() -> None:
+    wishes = read(
+        {**SIDECAR, "proxy-only": "x", "proxy-sidecar-port": "0", "proxy-log-level": "loud"}
+    )
+    assert len(wishes.problems) == 3
+
+
+@pytest.mark.parametrize("value", [None, 1, [], {"a": 1}, True])
+def test_a_value_that_is_no_text_is_no_crash(value: Any) -> None:
+    wishes = read({"skip-containers": value, **SIDECAR, "proxy-forward": value})
+    assert all("must be text" in problem for problem in wishes.problems)
+
+
+def test_the_page_names_every_label_and_annotation() -> None:
+    page = (Path(__file__).parents[2] / "docs/webhook.md").read_text()
+    labels = {contract.USE_LABEL, contract.NAMESPACE_LABEL, contract.ACCOUNT_LABEL}
+    for name in contract.ALL_ANNOTATIONS | labels:
+        assert f"`{name.removeprefix(contract.PREFIX)}`" in page

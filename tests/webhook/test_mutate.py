@@ -1,0 +1,192 @@
+"""What becomes of a pod, as a whole; ``test_golden`` shows it field by field."""
+
+import copy
+import json
+from typing import Any
+
+import pytest
+
+from azwi_common import contract
+from azwi_testing import admission
+from azwi_testing.admission import (
+    account,
+    admitted,
+    applied,
+    around,
+    container,
+    pod,
+    settings,
+    values,
+    with_sidecar,
+)
+from azwi_webhook import mutate
+from azwi_webhook.errors import Refused
+
+YES = {contract.NAMESPACE_LABEL: "true"}
+ACCOUNT = {contract.ACCOUNT_LABEL: "true"}
+
+
+@pytest.mark.parametrize(
+    ("opt_in", "label", "namespace", "of_account", "takes_part"),
+    [
+        ("pod", "true", {}, {}, True),
+        ("pod", None, YES, ACCOUNT, False),
+        ("pod", "True", {}, {}, False),
+        ("namespace", None, YES, {}, True),
+        ("namespace", None, {contract.NAMESPACE_LABEL: "false"}, {}, False),
+        ("namespace", "true", {}, {}, False),
+        ("serviceaccount", None, {}, ACCOUNT, True),
+        ("serviceaccount", None, {}, {contract.USE_LABEL: "true"}, False),
+        ("pod namespace serviceaccount", "false", YES, ACCOUNT, False),
+        ("pod namespace serviceaccount", None, {}, {}, False),
+    ],
+)
+def test_who_takes_part(
+    opt_in: str, label: str | None, namespace: Any, of_account: Any, takes_part: bool
+) -> None:
+    given = pod()
+    given["metadata"]["labels"] = {contract.USE_LABEL: label} if label else {}
+    whose = account(labels=of_account)
+    configured = settings(AZWI_OPT_IN=opt_in)
+    assert mutate.takes_part(given, whose, around(labels=namespace), configured) is takes_part
+
+
+def test_a_pod_without_a_known_account_takes_part_by_its_own_label() -> None:
+    configured = settings(AZWI_OPT_IN="pod serviceaccount")
+    assert mutate.takes_part(pod(), None, around(), configured)
+    assert not mutate.takes_part({"metadata": {}}, None, around(), configured)
+
+
+def test_a_pod_that_names_no_account_has_the_default_one() -> None:
+    assert mutate.account_name({"spec": {"serviceAccountName": "mine"}}) == "mine"
+    for spec in ({}, {"serviceAccountName": ""}, {"serviceAccountName": None}):
+        assert mutate.account_name({"spec": spec}) == "default"
+
+
+def test_every_container_gets_the_variables_and_the_token() -> None:
+    after = admitted(
+        pod(initContainers=[{"name": "first"}], containers=[{"name": "a"}, {"name": "b"}])
+    )
+    for name in ("first", "a", "b"):
+        found = container(after, name)
+        assert list(values(found)) == [
+            "AZURE_CLIENT_ID",
+            "AZURE_TENANT_ID",
+            "AZURE_FEDERATED_TOKEN_FILE",
+            "AZURE_AUTHORITY_HOST",
+        ]
+        assert found["volumeMounts"][0]["mountPath"] == "/var/run/secrets/azure/tokens"
+
+
+def test_with_proxy_only_the_app_sees_nothing_of_it() -> None:
+    after = admitted(with_sidecar({"proxy-only": "true"}))
+    assert container(after, "app") == {"name": "app", "image": "registry.example/app:1"}
+    assert values(container(after, "azwi-proxy"))["AZURE_CLIENT_ID"] == admission.CLIENT
+    assert after["spec"]["volumes"]
+
+
+def test_proxy_only_without_a_proxy_leaves_nobody_without_a_token() -> None:
+    assert values(container(admitted(pod({"proxy-only": "true"})), "app"))
+
+
+def test_the_users_first_container_is_kubectls_default() -> None:
+    name = "kubectl.kubernetes.io/default-container"
+    assert admitted(with_sidecar())["metadata"]["annotations"][name] == "app"
+    chosen = with_sidecar()
+    chosen["metadata"]["annotations"][name] = "worker"
+    assert admitted(chosen)["metadata"]["annotations"][name] == "worker"
+    assert name not in admitted(pod())["metadata"]["annotations"]
+
+
+def test_a_declined_sidecars_annotation_is_removed() -> None:
+    given = pod({"inject-proxy-sidecar": "false", "skip-containers": "x"})
+    after = admitted(given)
+    assert after["metadata"]["annotations"] == {contract.SKIP_CONTAINERS_ANNOTATION: "x"}
+    assert [item["name"] for item in after["spec"]["containers"]] == ["app"]
+
+
+@pytest.mark.parametrize("native", ["true", "false"])
+@pytest.mark.parametrize("field", ["containers", "initContainers"])
+def test_a_container_that_another_webhook_added_is_completed(native: str, field: str) -> None:
+    configured = settings(AZWI_NATIVE_SIDECAR=native)
+    first = mutate.admit(with_sidecar(), account(), around(), configured)
+    after = applied(with_sidecar(), first.patch)
+    after["spec"][field].insert(0, {"name": "mesh", "image": "registry.example/mesh:2"})
+    second = mutate.admit(after, account(), around(), configured)
+    assert {operation["path"] for operation in second.patch} == {
+        f"/spec/{field}/0/env",
+        f"/spec/{field}/0/volumeMounts",
+    }
+    assert second.warnings == ()
+    completed = applied(after, second.patch)
+    assert mutate.admit(completed, account(), around(), configured).patch == []
+
+
+def test_the_patch_touches_no_array_that_is_there() -> None:
+    entry = {"name": "A", "value": "b"}
+    mount = {"name": "data", "mountPath": "/data"}
+    containers = [{"name": "app", "image": "i", "env": [entry], "volumeMounts": [mount]}]
+    given = with_sidecar(
+        containers=containers,
+        initContainers=[{"name": "own", "image": "i"}],
+        volumes=[{"name": "data", "emptyDir": {}}],
+    )
+    decided = mutate.admit(given, account(), around(), settings())
+    paths = [operation["path"] for operation in decided.patch]
+    for array in (
+        "/spec/volumes",
+        "/spec/containers",
+        "/spec/initContainers",
+        "/spec/containers/0/env",
+        "/spec/containers/0/volumeMounts",
+    ):
+        assert array not in paths
+    assert "/spec/initContainers/0" in paths
+    assert "/spec/volumes/-" in paths
+
+
+def test_the_pod_that_was_given_is_not_changed() -> None:
+    given = with_sidecar(containers=[{"name": "app", "env": None, "volumeMounts": []}])
+    before = copy.deepcopy(given)
+    mutate.admit(given, account(), around(), settings())
+    assert given == before
+
+
+def test_a_pod_without_containers_is_left_to_the_api_server() -> None:
+    nothing: tuple[Any, ...] = (None, [])
+    for containers in nothing:
+        decided = mutate.admit(with_sidecar(containers=containers), account(), around(), settings())
+        assert (decided.patch, decided.warnings) == ([], ())
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        [],
+        {"containers": "app"},
+        {"containers": [1]},
+        {"containers": [{"name": []}]},
+        {"containers": [{"name": "app", "env": {}}]},
+        {"containers": [{"name": "app", "env": ["A=b"]}]},
+        {"containers": [{"name": "app", "volumeMounts": 7}]},
+        {"containers": [{"name": "app", "ports": "8000"}]},
+        {"containers": [{"name": "app", "resources": []}]},
+        {"containers": [{"name": "app", "resources": {"limits": [1]}}]},
+        {"containers": [{"name": "app", "securityContext": "root"}]},
+        {"containers": [{"name": "app"}], "volumes": {}},
+        {"containers": [{"name": "app"}], "imagePullSecrets": ["a"]},
+        {"containers": [{"name": "app"}], "securityContext": 1},
+        {"containers": [{"name": "app"}], "nodeSelector": []},
+        {"containers": [{"name": "app"}], "os": "linux"},
+        {"containers": [{"name": "app"}], "resources": []},
+        {"containers": [{"name": "app"}], "serviceAccountName": {}},
+    ],
+)
+def test_nonsense_is_refused_with_the_name_of_the_field(spec: Any) -> None:
+    with pytest.raises(Refused, match=r"The pod's field \w+ must be (text|an object|an array of)"):
+        mutate.admit({**with_sidecar(), "spec": spec}, account(), around(), settings())
+
+
+def test_the_patch_is_json() -> None:
+    decided = mutate.admit(with_sidecar(), account(), around(), settings())
+    assert json.loads(json.dumps(decided.patch)) == decided.patch

@@ -1,0 +1,188 @@
+"""What a pod and its service account ask for, read from their annotations.
+
+Pure. Every wrong value becomes a sentence in ``problems``: who decides adds what else is wrong, so
+that the author of the pod is told everything at once.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, Self
+
+from azwi_common import contract
+from azwi_common.identities import Guid, IdentityMap, Tenant
+from azwi_common.settings import Port, parse
+from azwi_webhook import resources
+
+PROXY_SETTINGS: Mapping[str, Any] = {
+    contract.FORWARD: Literal["instance", "all", "none"],
+    contract.STRICT_IDENTITIES: bool,
+    contract.PREFETCH: tuple[str, ...],
+    contract.METRICS_PORT: Port,
+    contract.DRAIN_SECONDS: int,
+    contract.LOG_LEVEL: Literal["debug", "info", "warning", "warn", "error"],
+}
+"""What azwi-proxy takes, by variable; a test compares them with its own settings."""
+
+
+class Flag(int):
+    """``true`` or ``false``, and no other spelling: what is meant must be plain to every reader."""
+
+    @classmethod
+    def from_text(cls, text: str) -> Self:
+        """Parse; ValueError says what is allowed."""
+        if text not in ("true", "false"):
+            raise ValueError(f'must be "true" or "false"; it is {text[:40]!r}')
+        return cls(text == "true")
+
+
+class Seconds(int):
+    """Lifetime of a projected service account token."""
+
+    @classmethod
+    def from_text(cls, text: str) -> Self:
+        """Parse; ValueError says what is allowed."""
+        least, most = contract.LEAST_EXPIRATION, contract.MOST_EXPIRATION
+        if not (text.isascii() and text.isdigit() and least <= int(text[:9]) <= most):
+            raise ValueError(f"must be seconds from {least} to {most}; it is {text[:40]!r}")
+        return cls(text)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wishes:
+    """What is asked for, with defaults where nothing is."""
+
+    inject: bool | None
+    """None where the pod says nothing."""
+    proxy_only: bool
+    binding: bool
+    skip: frozenset[str]
+    expiration: int
+    client_id: str
+    """Of the service account; empty where it has none."""
+    tenant_id: str
+    # Of the sidecar; read only where one is asked for.
+    port: int = contract.DEFAULT_PROXY_PORT
+    identities: IdentityMap = IdentityMap()
+    settings: Mapping[str, str]
+    """Values by variable of azwi-proxy."""
+    proxy_resources: resources.Wishes
+    init_resources: resources.Wishes
+    problems: tuple[str, ...]
+    doubts: tuple[str, ...]
+    """Wrong values that harm nobody but the app: sentences to warn with."""
+
+
+class Place:
+    """The annotations of one object; what is wrong with them collects in ``problems``."""
+
+    def __init__(self, owner: str, given: Mapping[str, Any], problems: list[str]) -> None:
+        self.owner, self.given, self.problems = owner, given, problems
+
+    def value(self, name: str, kind: Any, default: Any) -> Any:
+        """The value of annotation ``name`` as ``kind``."""
+        text = self.given.get(name)
+        if text is None:
+            return default
+        try:
+            if not isinstance(text, str):
+                raise ValueError("must be text")
+            return parse(kind, text.strip())
+        except ValueError as error:
+            told = _told(str(error), str(text))
+            self.problems.append(f"Annotation {name} of {self.owner}{told}.")
+            return default
+
+    def text(self, name: str) -> str:
+        """The text of annotation ``name``, without spaces around it."""
+        found: str = self.value(name, str, "")
+        return found
+
+
+def read(
+    of_pod: Mapping[str, Any], of_account: Mapping[str, Any], account: str, suffix: str
+) -> Wishes:
+    """What the annotations of a pod and of its service account, named ``account``, ask for.
+
+    ``suffix``: of the annotation that asks for the custom token endpoint; empty: there is none.
+    """
+    problems: list[str] = []
+    doubts: list[str] = []
+    pod = Place("the pod", of_pod, problems)
+    home = Place(f"service account {account}", of_account, problems)
+    inject = pod.value(contract.INJECT_ANNOTATION, Flag, None)
+    # A wrong identity stops the sidecar at its start; without one, only the app can tell.
+    strict = Place(home.owner, of_account, problems if inject else doubts)
+    expiration = home.value(contract.EXPIRATION_ANNOTATION, Seconds, contract.DEFAULT_EXPIRATION)
+    return Wishes(
+        inject=None if inject is None else bool(inject),
+        proxy_only=bool(pod.value(contract.PROXY_ONLY_ANNOTATION, Flag, False)),
+        binding=bool(suffix)
+        and bool(pod.value(contract.CUSTOM_ENDPOINT_ANNOTATION + suffix, Flag, False)),
+        skip=_names(pod.text(contract.SKIP_CONTAINERS_ANNOTATION)),
+        expiration=pod.value(contract.EXPIRATION_ANNOTATION, Seconds, expiration),
+        client_id=_identity(strict, contract.CLIENT_ID_ANNOTATION, Guid),
+        tenant_id=_identity(strict, contract.TENANT_ID_ANNOTATION, Tenant),
+        **(_sidecar(pod, home) if inject else _NO_SIDECAR),
+        problems=tuple(problems),
+        doubts=tuple(doubts),
+    )
+
+
+_NO_SIDECAR: Mapping[str, Any] = {"settings": {}, "proxy_resources": {}, "init_resources": {}}
+
+
+def _sidecar(pod: Place, home: Place) -> dict[str, Any]:
+    """The fields that concern the sidecar alone."""
+    mapped = home.value(contract.IDENTITIES_ANNOTATION, IdentityMap, IdentityMap())
+    settings = {
+        variable: _as_text(pod.value(name, PROXY_SETTINGS[variable], ""))
+        for name, variable in contract.PROXY_SETTING_ANNOTATIONS.items()
+        if name in pod.given
+    }
+    return {
+        "port": pod.value(contract.PORT_ANNOTATION, Port, contract.DEFAULT_PROXY_PORT),
+        "identities": pod.value(contract.IDENTITIES_ANNOTATION, IdentityMap, mapped),
+        "settings": {name: text for name, text in settings.items() if text},
+        "proxy_resources": _resources(pod, "proxy"),
+        "init_resources": _resources(pod, "proxy-init"),
+    }
+
+
+def _resources(pod: Place, program: str) -> dict[tuple[str, str], str]:
+    found = {
+        (resource, bound): pod.value(name, resources.Quantity, "")
+        for name, (owner, resource, bound) in contract.RESOURCE_ANNOTATIONS.items()
+        if owner == program and name in pod.given
+    }
+    wishes = {place: quantity for place, quantity in found.items() if quantity}
+    for name in resources.COUNTED:
+        if resources.contradicts(wishes, name):
+            stem = f"{contract.PREFIX}{program}-{name}"
+            pod.problems.append(
+                f"Annotation {stem}-request of the pod is more than {stem}-limit: raise the limit."
+            )
+    return wishes
+
+
+def _identity(place: Place, name: str, kind: Any) -> str:
+    """In the kind's spelling; as it was written where it is wrong and only a doubt."""
+    written: str = place.given.get(name) or ""
+    found: str = place.value(name, kind, written) if written else ""
+    return found
+
+
+def _names(text: str) -> frozenset[str]:
+    return frozenset(name.strip() for name in text.split(";")) - {""}
+
+
+def _told(error: str, text: str) -> str:
+    """The rest of a sentence that starts with the annotation's name; it shows the value."""
+    if not error.startswith("must"):  # an entry of a map
+        return f": {error}"
+    return f" {error}" if "it is" in error else f" {error}; it is {text[:40]!r}"
+
+
+def _as_text(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return " ".join(value) if isinstance(value, tuple) else str(value)

@@ -1,0 +1,160 @@
+"""The sidecar's part of a pod: which containers it lacks, where they go, and what they carry.
+
+Pure. Order: azwi-proxy-init, azwi-proxy, then the pod's own, so that from the first of them on
+nobody reaches the node's identity.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from azwi_common import contract, sidecar
+from azwi_webhook import identity, patch, pods, resources
+from azwi_webhook.annotations import Wishes
+from azwi_webhook.patch import Operation
+from azwi_webhook.settings import Settings
+
+_FIRST_DEFAULT = 32  # native sidecars are on since 1.29, and a kubelet may be three versions behind
+_FIRST = 29
+
+# Variables of azwi-proxy's that azwi-proxy-init must know in the same way.
+_SHARED = (contract.METADATA_IP, contract.METADATA_PORT)
+
+
+@dataclass(frozen=True, slots=True)
+class Configured:
+    """Settings of the sidecar, decided: the pod's wishes before the webhook's configuration."""
+
+    env: Mapping[str, str]
+    """Variables of azwi-proxy whose values are known here."""
+
+    @property
+    def forward(self) -> str:
+        """AZWI_FORWARD; empty means azwi-proxy's default."""
+        return self.env.get(contract.FORWARD, "")
+
+    @property
+    def log_level(self) -> str:
+        """AZWI_LOG_LEVEL."""
+        return self.env.get(contract.LOG_LEVEL, "") or "info"
+
+    @property
+    def metrics_port(self) -> int:
+        """AZWI_METRICS_PORT; 0 where there is none."""
+        text = self.env.get(contract.METRICS_PORT, "")
+        return int(text) if text.isascii() and text.isdigit() and len(text) < 6 else 0
+
+
+def configured(wishes: Wishes, settings: Settings) -> Configured:
+    """What azwi-proxy is told by variables."""
+    env = {
+        str(entry.get("name")): entry["value"]
+        for entry in settings.proxy_env.items
+        if isinstance(entry.get("value"), str)
+    }
+    return Configured({**env, **wishes.settings})
+
+
+def is_native(settings: Settings, minor: int) -> bool:
+    """Whether azwi-proxy is a native sidecar in a cluster of version 1.``minor``."""
+    if settings.native_sidecar == "auto":
+        return minor >= _FIRST_DEFAULT
+    return settings.native_sidecar == "true" and minor >= _FIRST
+
+
+def lacks(pod: pods.Pod) -> tuple[bool, bool]:
+    """Whether azwi-proxy-init and azwi-proxy are still to be injected."""
+    return not pod.has(contract.INIT_CONTAINER), not pod.has(contract.PROXY_CONTAINER)
+
+
+def operations(
+    pod: pods.Pod, wishes: Wishes, settings: Settings, known: Configured, *, native: bool
+) -> Iterator[Operation]:
+    """The operations that put the missing containers and their pull secrets into the pod."""
+    lacks_init, lacks_proxy = lacks(pod)
+    if not (lacks_init or lacks_proxy):
+        return
+    choices = _choices(pod, wishes, settings, known, native=native)
+    first = [sidecar.init_container(choices)] if lacks_init else []
+    proxy = [sidecar.proxy_container(choices)] if lacks_proxy else []
+    at = 0 if lacks_init else _behind_init(pod)
+    among_init = first + proxy if native else first
+    yield from patch.insert("/spec/initContainers", pod.init_containers, at, among_init)
+    if not native:
+        yield from patch.insert("/spec/containers", pod.containers, 0, proxy)
+    yield from _pull_secrets(pod, settings)
+
+
+def _behind_init(pod: pods.Pod) -> int:
+    names = [container.get("name") for container in pod.init_containers]
+    return names.index(contract.INIT_CONTAINER) + 1 if contract.INIT_CONTAINER in names else 0
+
+
+def _pull_secrets(pod: pods.Pod, settings: Settings) -> list[Operation]:
+    present = pods.items(pod.spec, "imagePullSecrets")
+    names = [entry.get("name") for entry in present]
+    lacking = [{"name": name} for name in dict.fromkeys(settings.pull_secrets) if name not in names]
+    return patch.append("/spec/imagePullSecrets", present, lacking)
+
+
+def _choices(
+    pod: pods.Pod, wishes: Wishes, settings: Settings, known: Configured, *, native: bool
+) -> sidecar.Choices:
+    of_proxy, of_init = _resources(pod, wishes, settings)
+    return sidecar.Choices(
+        proxy_image=settings.proxy_image,
+        init_image=settings.proxy_init_image,
+        pull_policy=settings.pull_policy,
+        port=wishes.port,
+        native=native,
+        startup_probe=settings.gate == "startup-probe",
+        log_level=known.log_level,
+        forward=known.forward,
+        iptables_mode=settings.iptables_mode,
+        proxy_env=_proxy_env(wishes, settings, known),
+        proxy_env_from=settings.proxy_env_from.items,
+        proxy_mounts=settings.proxy_volume_mounts.items,
+        init_env=sidecar.variables({name: known.env.get(name, "") for name in _SHARED}),
+        proxy_resources=of_proxy,
+        init_resources=of_init,
+        metrics_port=known.metrics_port,
+    )
+
+
+def _resources(
+    pod: pods.Pod, wishes: Wishes, settings: Settings
+) -> tuple[resources.Resources, resources.Resources]:
+    """Of azwi-proxy and of azwi-proxy-init."""
+    shared = resources.of_pod(pod.spec)
+    # With resources of its own the pod's class does not depend on its containers.
+    guaranteed = not shared and resources.is_guaranteed(pod.app_containers())
+    of_proxy, of_init = (
+        resources.decide(defaults.value, wished, guaranteed=guaranteed, shared=shared)
+        for defaults, wished in (
+            (settings.proxy_resources, wishes.proxy_resources),
+            (settings.proxy_init_resources, wishes.init_resources),
+        )
+    )
+    return of_proxy, of_init
+
+
+def _proxy_env(wishes: Wishes, settings: Settings, known: Configured) -> list[sidecar.Object]:
+    """Identity, then what the pod wishes, then what the webhook's configuration adds.
+
+    Of one name there is one variable: the pod's wish, else the configuration's, else identity's.
+    """
+    wished = {name: value for name, value in wishes.settings.items() if name != contract.LOG_LEVEL}
+    if wishes.identities:
+        wished[contract.IDENTITIES] = wishes.identities.text
+    extra = [
+        entry
+        for entry in settings.proxy_env.items
+        if entry.get("name") not in wished and entry.get("name") != contract.LOG_LEVEL
+    ]
+    said = [entry.get("name") for entry in extra]
+    env = [
+        entry for entry in identity.environment(wishes, settings) if entry["name"] not in said
+    ] + sidecar.variables(wished)
+    if known.metrics_port and contract.POD_IP not in said:
+        field = {"fieldRef": {"fieldPath": "status.podIP"}}
+        env.append({"name": contract.POD_IP, "valueFrom": field})
+    return [*env, *extra]

@@ -1,0 +1,94 @@
+"""Reads a pod's JSON with care: what is missing or null is empty, what is nonsense is refused.
+
+Only what is asked for is looked at; fields that nobody here knows are nobody's business.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from azwi_common import contract
+from azwi_webhook.errors import Refused
+
+Object = Mapping[str, Any]
+"""A JSON object of Kubernetes."""
+
+OURS = (contract.INIT_CONTAINER, contract.PROXY_CONTAINER)
+
+
+@dataclass(frozen=True, slots=True)
+class Pod:
+    """The parts of a pod that decide, as they came; nothing is copied."""
+
+    labels: Object
+    annotations: Object
+    spec: Object
+    init_containers: list[Object]
+    containers: list[Object]
+
+    def all_containers(self) -> Iterator[Object]:
+        """Init containers, then containers."""
+        yield from self.init_containers
+        yield from self.containers
+
+    def app_containers(self) -> Iterator[Object]:
+        """All but those of our names."""
+        return (item for item in self.all_containers() if item.get("name") not in OURS)
+
+    def has(self, name: str) -> bool:
+        """Whether a container or init container of this name is there."""
+        return any(item.get("name") == name for item in self.all_containers())
+
+
+def read(pod: Any) -> Pod:
+    """The parts of ``pod``; raises Refused where one is nothing that Kubernetes would store."""
+    if not isinstance(pod, dict):
+        raise Refused("The pod is not a JSON object: correct it.")
+    metadata, spec = mapping(pod, "metadata"), mapping(pod, "spec")
+    return Pod(
+        mapping(metadata, "labels"),
+        mapping(metadata, "annotations"),
+        spec,
+        items(spec, "initContainers"),
+        items(spec, "containers"),
+    )
+
+
+def mapping(owner: Object, name: str) -> Object:
+    """The object at ``name``, or an empty one."""
+    found = owner.get(name)
+    if found is None:
+        return {}
+    if not isinstance(found, dict):
+        raise Refused(f"The pod's field {name} must be an object: correct it.")
+    return found
+
+
+def items(owner: Object, name: str) -> list[Object]:
+    """The array of objects at ``name``, or an empty one."""
+    found = owner.get(name)
+    if found is None:
+        return []
+    if not (isinstance(found, list) and all(isinstance(item, dict) for item in found)):
+        raise Refused(f"The pod's field {name} must be an array of objects: correct it.")
+    return found
+
+
+def printable(sentence: str) -> str:
+    """``sentence`` without signs that a header or a terminal would choke on.
+
+    Names come here before the API server has checked them.
+    """
+    if sentence.isprintable():
+        return sentence
+    return "".join(sign if sign.isprintable() else "?" for sign in sentence)
+
+
+def text(owner: Object, name: str) -> str:
+    """The text at ``name``, or an empty one."""
+    found = owner.get(name)
+    if found is None:
+        return ""
+    if not isinstance(found, str):
+        raise Refused(f"The pod's field {name} must be text: correct it.")
+    return found
