@@ -134,3 +134,33 @@ def test_more_requested_than_allowed_is_a_contradiction_of_the_pods_own() -> Non
     wishes = {("memory", "requests"): "1Gi", ("memory", "limits"): "512Mi"}
     assert resources.contradicts(wishes, "memory")
     assert not resources.contradicts({("memory", "requests"): "1Gi"}, "memory")
+
+
+@pytest.mark.parametrize(
+    ("containers", "limited"),
+    [
+        ([container(None, {"cpu": "1"}), container(None, {"cpu": "200m", "memory": "1Gi"})], True),
+        ([container(None, {"cpu": "1"}), container({"cpu": "1"}, {"memory": "1Gi"})], False),
+        ([container(None, {"cpu": "0"})], False),
+        ([], False),
+    ],
+)
+def test_a_pod_is_cpu_limited_where_each_container_is(
+    containers: list[dict[str, Any]], limited: bool
+) -> None:
+    assert resources.is_cpu_limited(containers) is limited
+
+
+@pytest.mark.parametrize(
+    ("wishes", "limit"),
+    [
+        ({}, "500m"),
+        ({("cpu", "limits"): "1"}, "1"),
+        ({("cpu", "requests"): "2"}, "2"),
+    ],
+)
+def test_in_a_cpu_limited_pod_the_sidecar_has_a_cpu_limit(
+    wishes: resources.Wishes, limit: str
+) -> None:
+    found = resources.decide(DEFAULTS, wishes, guaranteed=False, cpu_limited=True)
+    assert found["limits"] == {"memory": "96Mi", "cpu": limit}

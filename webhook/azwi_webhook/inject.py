@@ -127,8 +127,11 @@ def _resources(
     shared = resources.of_pod(pod.spec)
     # With resources of its own the pod's class does not depend on its containers.
     guaranteed = not shared and resources.is_guaranteed(pod.app_containers())
+    cpu_limited = not guaranteed and resources.is_cpu_limited(pod.app_containers())
     of_proxy, of_init = (
-        resources.decide(defaults.value, wished, guaranteed=guaranteed, shared=shared)
+        resources.decide(
+            defaults.value, wished, guaranteed=guaranteed, cpu_limited=cpu_limited, shared=shared
+        )
         for defaults, wished in (
             (settings.proxy_resources, wishes.proxy_resources),
             (settings.proxy_init_resources, wishes.init_resources),

@@ -18,6 +18,8 @@ COUNTED = ("cpu", "memory")
 # Limits of a Guaranteed pod's sidecar where nothing says them. With 10m of a CPU, the default's
 # request, the proxy's start would take half a minute.
 _FLOOR = {"cpu": "100m", "memory": "96Mi"}
+# CPU limit in a pod all of whose containers have one: a quota of limits.cpu may want it so.
+_CPU_LIMIT = "500m"
 _QUANTITY = re.compile(
     r"(\d{1,18}\.?\d{0,18}|\.\d{1,18})([KMGTPE]i|[eE][+-]?\d{1,2}|[numkMGTPE])?", re.ASCII
 )
@@ -67,6 +69,12 @@ def _is_equal(resources: pods.Object, name: str) -> bool:
     return bool(amount(limit)) and amount(limit) == amount(request)
 
 
+def is_cpu_limited(containers: Iterable[pods.Object]) -> bool:
+    """Whether each container has a CPU limit, as a quota of ``limits.cpu`` demands."""
+    found = [pods.mapping(container, "resources") for container in containers]
+    return bool(found) and all(amount(pods.mapping(item, "limits").get("cpu")) for item in found)
+
+
 def of_pod(spec: pods.Object) -> Collection[str]:
     """Names of the resources that the pod has as a whole (``spec.resources``)."""
     found = pods.mapping(spec, "resources")
@@ -78,13 +86,17 @@ def decide(
     wishes: Wishes,
     *,
     guaranteed: bool,
+    cpu_limited: bool = False,
     shared: Collection[str] = (),
 ) -> Resources:
     """Requests and limits of one container.
 
     ``guaranteed``: both are equal for cpu and memory, so that the pod keeps its class.
+    ``cpu_limited``: there must be a CPU limit, though the defaults have none.
     ``shared``: resources that the pod has as a whole; of these only what was wished for is set.
     """
+    if cpu_limited:
+        defaults = {**defaults, "limits": {"cpu": _CPU_LIMIT, **defaults.get("limits", {})}}
     decided: Resources = {"requests": {}, "limits": {}}
     names = {name: None for name in COUNTED if guaranteed}
     names.update({name: None for bound in decided for name in defaults.get(bound, {})})
