@@ -5,10 +5,8 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 BIN := .venv/bin
-BASE_IMAGE ?= python:3.13-slim
-BUILDER ?= $(firstword $(shell command -v docker podman buildah 2>/dev/null) docker)
 
-.PHONY: help demo test test-cluster soak cluster-up cluster-down test-clients check format bench fuzz images locks docs clean
+.PHONY: help demo test test-chart test-cluster soak cluster-up cluster-down test-clients check format bench fuzz images manifests locks docs clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -19,8 +17,11 @@ help: ## list the targets
 demo: .venv/.made ## an unchanged app gets its token, in a network namespace of its own
 	@$(BIN)/python -m azwi_demo
 
-test: .venv/.made ## all tests but the next two; those that need root say so when they are skipped
-	@$(BIN)/python -m pytest -q --ignore=tests/cluster -m "not slow_clients"
+test: .venv/.made ## all tests but the next three; those that need root say so when they are skipped
+	@$(BIN)/python -m pytest -q --ignore=tests/cluster -m "not slow_clients and not helm"
+
+test-chart: .venv/.made ## chart, alerts and workflows, judged by Helm 3 and 4, promtool and actionlint (needs Go, once)
+	@$(BIN)/python -m pytest -q -m helm tests/manifests
 
 test-clients: .venv/.made ## real clients of every language, in the redirected pod; writes docs/clients.md
 	@$(BIN)/python -m pytest -q tests/clients/test_clients.py
@@ -66,9 +67,11 @@ fuzz: .venv/.made ## a minute of new inputs for the parsers, then new requests t
 	  -artifact_prefix=.hypothesis/fuzz/$$target- || exit 1; done
 	@AZWI_FUZZ_EXAMPLES=$(FUZZ_EXAMPLES) $(BIN)/python -m pytest -q --timeout 900 tests/proxy/test_fuzz.py tests/proxy/test_replay_differential.py
 
-images: ## build azwi-proxy and azwi-proxy-init with docker, podman or buildah
-	$(BUILDER) build --build-arg BASE_IMAGE=$(BASE_IMAGE) -f Dockerfile.proxy -t azwi-proxy .
-	$(BUILDER) build --build-arg BASE_IMAGE=$(BASE_IMAGE) -f Dockerfile.init -t azwi-proxy-init .
+images: ## build every image with docker, podman or buildah; PUSH=registry/prefix pushes them too
+	@BUILDER="$(BUILDER)" BASE_IMAGE="$(BASE_IMAGE)" TAG="$(TAG)" PUSH="$(PUSH)" PLATFORMS="$(PLATFORMS)" scripts/images.sh
+
+manifests: .venv/.made ## write manifests/deploy/azwi-webhook.yaml from the chart (needs Go, once)
+	@$(BIN)/python scripts/manifests.py
 
 docs: .venv/.made ## write docs/settings.md from the settings classes
 	@$(BIN)/python scripts/settings_page.py

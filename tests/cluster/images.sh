@@ -12,6 +12,7 @@ PACKAGES=python3,ca-certificates
 declare -A DOCKERFILES=(
   [azwi-proxy]=Dockerfile.proxy
   [azwi-proxy-init]=Dockerfile.init
+  [azwi-webhook]=images/Dockerfile.webhook
   [azwi-emulator]=images/Dockerfile.emulator
   [app]=tests/cluster/Dockerfile.app
 )
@@ -43,7 +44,7 @@ build_image() {
 BASE_KEY=$({ echo "$SUITE $PACKAGES"; declare -f build_base; } | hash_of)
 SOURCES_KEY=$({
   echo "$BASE_KEY"
-  find .dockerignore Dockerfile.* images common proxy init emulator tests/cluster/Dockerfile.app \
+  find .dockerignore Dockerfile.* images common proxy init webhook emulator tests/cluster/Dockerfile.app \
     -type f -not -path '*/__pycache__/*' -print0 | sort -z | xargs -0 sha256sum
 } | hash_of)
 

@@ -29,7 +29,7 @@ def test_a_lock_holds_names_versions_and_hashes_only(lock: Path) -> None:
     assert "index" not in lock.read_text()
 
 
-@pytest.mark.parametrize("extra", ["proxy", "init", "emulator"])
+@pytest.mark.parametrize("extra", ["proxy", "init", "webhook", "emulator"])
 def test_a_lock_has_what_its_program_asks_for(extra: str) -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     asked = {
@@ -40,7 +40,7 @@ def test_a_lock_has_what_its_program_asks_for(extra: str) -> None:
 
 def test_the_development_environment_has_the_versions_that_images_have() -> None:
     dev = pinned(ROOT / "images/locks/dev.txt")
-    for extra in ("proxy", "init", "emulator"):
+    for extra in ("proxy", "init", "webhook", "emulator"):
         lock = pinned(ROOT / f"images/locks/{extra}.txt")
         assert {name: dev[name] for name in lock} == lock
 
