@@ -56,7 +56,7 @@ bench: .venv/.made ## measure the proxy beside a bare server of the same librari
 
 FUZZ_SECONDS ?= 60
 FUZZ_EXAMPLES ?= 600
-FUZZ_TARGETS = route token_request guard identities settings entra_error
+FUZZ_TARGETS = route token_request appservice_request guard identities settings entra_error
 
 fuzz: .venv/.made ## a minute of new inputs for the parsers, then new requests to running proxies
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: --require-hashes -r images/locks/fuzz.txt

@@ -21,6 +21,10 @@ KUBERNETES_CA_DATA: Final = "AZURE_KUBERNETES_CA_DATA"
 KUBERNETES_CA_KEY: Final = "ca.crt"
 """Of the CA's ConfigMap, and its file beside the service account token."""
 
+# --- App Service's managed identity protocol: SDKs send the value of the header -------------------
+IDENTITY_HEADER: Final = "IDENTITY_HEADER"
+MSI_PATH: Final = "/msi/token"
+
 # --- Shared by the init container and the proxy ---------------------------------------------------
 PROXY_PORT: Final = "PROXY_PORT"
 PROXY_UID: Final = "PROXY_UID"

@@ -14,7 +14,7 @@ from aiohttp import web
 
 from azwi_common import contract
 from azwi_common.logs import short
-from azwi_proxy import errors, imds, paths, tokens
+from azwi_proxy import appservice, errors, imds, paths, tokens
 from azwi_proxy.entra import Entra, read_assertion
 from azwi_proxy.identities import Identities, Identity
 from azwi_proxy.metrics import CONTENT_TYPE, Metrics
@@ -29,7 +29,11 @@ FORM_TIME = 5.0  # seconds for the form to arrive
 _SERVER = {"Server": contract.SERVER_NAME}
 _JSON = {"Content-Type": imds.CONTENT_TYPE, **_SERVER}
 
+_SPELLED = {Route.APP_SERVICE: appservice.error_answer}
+
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+Spelling = Callable[[errors.ProxyError], bytes]
+"""How a protocol writes an error."""
 
 log = logging.getLogger("azwi_proxy")
 
@@ -65,6 +69,7 @@ class App:
             Route.TOKEN: self._token,
             Route.IDENTITY_INFO: self._info,
             Route.IDENTITY: self._no_such_identity_endpoint,
+            Route.APP_SERVICE: self._app_service,
             Route.METADATA_ROOT: self._root,
             Route.INSTANCE: self._forward,
             Route.AZURE: self._forward,
@@ -96,7 +101,7 @@ class App:
             response = await self._routes[route](request)
         except errors.ProxyError as error:
             reason = error.reason
-            response = _error(error)
+            response = _error(error, _SPELLED.get(route, imds.error_answer))
             log.log(_level(route, error), "request", extra={"fields": _fields(route, error)})
         self.metrics.requests.labels(route.value, response.status, reason).inc()
         return response
@@ -107,9 +112,7 @@ class App:
         _guard(request)
         form = await _form(request) if request.method == "POST" else ""
         asked = imds.token_request(paths.split(request.raw_path)[1], form)
-        identity = self._identities.resolve(asked.parameter, asked.value)
-        scope = imds.scope(asked.resource)
-        token = self._store.fresh(identity, scope) or await self._store.get(identity, scope)
+        _, token = await self._held(asked)
         moment = tokens.now()
         body = imds.token_answer(
             token.text,
@@ -119,9 +122,43 @@ class App:
             not_before=token.not_before,
         )
         if log.isEnabledFor(logging.DEBUG):  # every answer has its line then: none is sent again
-            log.debug("token", extra={"fields": {"client": short(identity.client_id)}})
             return _json(200, body)
         return StoredAnswer(body, int(moment.wall))
+
+    async def _app_service(self, request: web.BaseRequest) -> web.Response:
+        """The same tokens, by App Service's protocol."""
+        secret = self._settings.identity_header
+        if not secret:
+            raise errors.NotHere(
+                f"{contract.MSI_PATH} does not exist here: {contract.IDENTITY_HEADER} is not set"
+            )
+        if request.method != "GET":
+            raise errors.MethodNotAllowed("GET")
+        query = paths.split(request.raw_path)[1]
+        spoken, headers = appservice.version(query), request.headers
+        values = headers.getall(spoken.value, ())
+        appservice.guard(spoken, values, secret, "X-Forwarded-For" in headers)
+        asked = appservice.token_request(query)
+        identity, token = await self._held(asked)
+        moment = tokens.now()
+        body = appservice.token_answer(
+            spoken,
+            token.text,
+            asked.resource,
+            identity.client_id,
+            expires_in=int(token.remaining(moment)),
+            expires_on=token.expiry(moment),
+        )
+        return _json(200, body)
+
+    async def _held(self, asked: imds.TokenRequest) -> tuple[Identity, tokens.Token]:
+        """Whom a request means, and the token for it, out of the store or through it."""
+        identity = self._identities.resolve(asked.parameter, asked.value)
+        scope = imds.scope(asked.resource)
+        token = self._store.fresh(identity, scope) or await self._store.get(identity, scope)
+        if log.isEnabledFor(logging.DEBUG):
+            log.debug("token", extra={"fields": {"client": short(identity.client_id)}})
+        return identity, token
 
     async def _exchange(self, identity: Identity, scope: str) -> tokens.Token:
         """The store's way to Entra ID: timed and logged, once however many wait for it."""
@@ -279,8 +316,8 @@ def _text(text: str, status: int = 200) -> web.Response:
     return web.Response(status=status, text=text, headers=_SERVER)
 
 
-def _error(error: errors.ProxyError) -> web.Response:
-    response = _json(error.status, imds.error_answer(error))
+def _error(error: errors.ProxyError, spell: Spelling = imds.error_answer) -> web.Response:
+    response = _json(error.status, spell(error))
     if error.retry_after is not None:
         response.headers["Retry-After"] = str(error.retry_after)
     if isinstance(error, errors.MethodNotAllowed):

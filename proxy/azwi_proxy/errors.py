@@ -43,6 +43,14 @@ class HeaderForbidden(ProxyError):
     reason = "forwarded_header"
 
 
+class HeaderWrong(ProxyError):
+    """Not the one header that App Service's protocol asks for: a forged request, or a mistake."""
+
+    status = 401
+    error = "unauthorized"
+    reason = "identity_header"
+
+
 class IdentityNotFound(ProxyError):
     """The pod has no such identity; the words are the ones that SDKs look for."""
 

@@ -7,7 +7,7 @@ send and parse; the odd rules below each have a client that breaks without them.
 import functools
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from urllib.parse import parse_qsl
 
@@ -21,7 +21,6 @@ IDENTITY_PARAMETERS = (
 ROOT_LISTING = b"identity/\ninstance/\nversions\n"
 """What GET /metadata?format=text lists; old Terraform providers want no more than a 2xx."""
 
-_KNOWN_PARAMETERS = frozenset((*IDENTITY_PARAMETERS, "resource"))
 _MAX_RESOURCE = 1024
 _MAX_FIELDS = 100
 _PLAIN_RESOURCE = re.compile(r"[\x21-\x7e\u00a0-\U0010ffff]+")
@@ -45,6 +44,11 @@ def guard(metadata: Iterable[str], forwarded_for: bool) -> None:
     values = list(metadata)
     if not values or any(value.strip().lower() != "true" for value in values):
         raise errors.HeaderMissing("Required metadata header not specified")
+    refuse_forwarded(forwarded_for)
+
+
+def refuse_forwarded(forwarded_for: bool) -> None:
+    """Raise errors.HeaderForbidden for a request that somebody else has passed on."""
     if forwarded_for:
         raise errors.HeaderForbidden(
             "Requests with an X-Forwarded-For header are not answered: they come from elsewhere"
@@ -58,12 +62,16 @@ def token_request(query: str, form: str = "") -> TokenRequest:
     Values are percent-decoded exactly once; clients send ``resource`` raw as well. Empty parameters
     count as absent, unknown ones are ignored, api-version is not checked.
     """
-    given = _parameters(query) + _parameters(form)
+    return asked_for(parameters(query) + parameters(form), IDENTITY_PARAMETERS)
+
+
+def asked_for(given: Collection[tuple[str, str]], names: Collection[str]) -> TokenRequest:
+    """What parameters ask for, where ``names`` are those that may name an identity."""
     found = dict(given)
-    for name in _KNOWN_PARAMETERS:
+    for name in ("resource", *names):
         if sum(other == name for other, _ in given) > 1:
             raise errors.BadRequest(f"The parameter '{name}' is given more than once")
-    named = [name for name in IDENTITY_PARAMETERS if name in found]
+    named = [name for name in names if name in found]
     if len(named) > 1:
         raise errors.BadRequest(f"Only one of {' and '.join(named)} may be given")
     resource = _resource(found.get("resource", ""))
@@ -72,7 +80,8 @@ def token_request(query: str, form: str = "") -> TokenRequest:
     return TokenRequest(resource, named[0], found[named[0]])
 
 
-def _parameters(text: str) -> list[tuple[str, str]]:
+def parameters(text: str) -> list[tuple[str, str]]:
+    """Names and values of a raw query or form, decoded once; raises errors.BadRequest."""
     try:
         return parse_qsl(text, encoding="utf-8", errors="strict", max_num_fields=_MAX_FIELDS)
     except ValueError as error:  # UnicodeDecodeError is one
@@ -106,7 +115,7 @@ def token_answer(
     One line, no space after ``:`` or ``,``, every value a string, in this order: SqlClient and
     mssql-jdbc search the text, Rust wants strings, MSAL.NET lets the last of the two expiries win.
     """
-    return _compact(
+    return compact(
         {
             "access_token": access_token,
             "refresh_token": "",
@@ -121,15 +130,19 @@ def token_answer(
 
 def error_answer(error: errors.ProxyError) -> bytes:
     """The body of an error: ``error``, ``error_description``, then what Entra ID said beside it."""
-    return _compact(
-        {"error": error.error, "error_description": error.description, **error.fields()}
-    )
+    return compact(error_members(error))
+
+
+def error_members(error: errors.ProxyError) -> dict[str, object]:
+    """The members of an error's body, in their order."""
+    return {"error": error.error, "error_description": error.description, **error.fields()}
 
 
 def info_answer(tenant_id: str) -> bytes:
     """The body of /metadata/identity/info."""
-    return _compact({"tenantId": tenant_id})
+    return compact({"tenantId": tenant_id})
 
 
-def _compact(members: Mapping[str, object]) -> bytes:
+def compact(members: Mapping[str, object]) -> bytes:
+    """One line of JSON, without a space after ``:`` or ``,``."""
     return json.dumps(members, separators=(",", ":")).encode()

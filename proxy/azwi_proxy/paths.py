@@ -19,6 +19,7 @@ _DECODINGS = 16
 
 _TOKEN = ("metadata", "identity", "oauth2", "token")
 _INFO = ("metadata", "identity", "info")
+_APP_SERVICE = ("msi", "token")
 _ABSOLUTE = re.compile(r"\A(?i:https?)://[^/?#]*")
 _PARAMETERS = re.compile(r"[;?#].*", re.DOTALL)
 _HTTP_SYS = re.compile(r"%u[0-9a-f]{4}", re.IGNORECASE)
@@ -34,6 +35,8 @@ class Route(enum.Enum):
     IDENTITY_INFO = "identity_info"
     IDENTITY = "identity"
     """Any other identity endpoint: never forwarded."""
+    APP_SERVICE = "appservice"
+    """/msi/token, the token endpoint of App Service's protocol."""
     METADATA_ROOT = "metadata_root"
     INSTANCE = "instance"
     AZURE = "azure"
@@ -47,6 +50,9 @@ class Route(enum.Enum):
     """No reading that is safe to pass on."""
 
 
+_ENDPOINTS = {
+    _TOKEN: Route.TOKEN, _INFO: Route.IDENTITY_INFO, _APP_SERVICE: Route.APP_SERVICE
+}  # fmt: skip
 _LOCAL = {"/readyz": Route.READY, "/healthz": Route.HEALTH, "/metrics": Route.METRICS}
 
 
@@ -60,9 +66,7 @@ def route(target: str) -> Route:
     if decoded is None or not path.startswith("/") or "#" in target:
         return Route.UNREADABLE
     if _mentions_identity(decoded):
-        return {_TOKEN: Route.TOKEN, _INFO: Route.IDENTITY_INFO}.get(
-            _canonical(decoded), Route.IDENTITY
-        )
+        return _ENDPOINTS.get(_canonical(decoded), Route.IDENTITY)
     if _UNSAFE.search(decoded):
         return Route.UNREADABLE
     return _forwardable(decoded)
@@ -95,10 +99,17 @@ def _mentions_identity(decoded: str) -> bool:
     """Whether some segment reads ``metadata`` and some segment begins with ``identity``.
 
     Order and dots are ignored on purpose: a peer that decodes or resolves less than we do would see
-    an identity path where our reading has already left it.
+    an identity path where our reading has already left it. The same goes for ``msi`` and ``token``:
+    whatever is spelled like App Service's endpoint brings the pod's secret along, and asks for an
+    identity. Which spellings it may have is as on IMDS: two SDKs append a slash, App Service itself
+    wrote MSI, and the header guards every one of them.
     """
     names = [_folded(segment) for segment in re.split(r"[/?#;]", decoded)]
-    return any(name.startswith("identity") for name in names) and "metadata" in names
+    return _both(names, "metadata", "identity") or _both(names, "msi", "token")
+
+
+def _both(names: list[str], name: str, beginning: str) -> bool:
+    return name in names and any(other.startswith(beginning) for other in names)
 
 
 def _folded(segment: str) -> str:

@@ -1,5 +1,6 @@
 """Every setting of the proxy, written once; docs/settings.md is made from this."""
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address
@@ -9,6 +10,8 @@ from urllib.parse import SplitResult, urlsplit
 from azwi_common import contract
 from azwi_common.identities import Guid, IdentityMap, Tenant
 from azwi_common.settings import Env, Port
+
+_GUARD = re.compile(r"[!-~]{16,256}")  # what a header can hold, and nobody guesses
 
 
 class Ipv4(str):
@@ -64,6 +67,22 @@ class HttpProxy(str):
         return cls(url.geturl())
 
 
+class IdentityHeader(str):
+    """What a request to /msi/token must bring along; the text is never shown."""
+
+    __slots__ = ()
+
+    @classmethod
+    def from_text(cls, text: str) -> Self:
+        """Parse; ValueError says what is allowed."""
+        if not _GUARD.fullmatch(text):
+            raise ValueError("must be 16 to 256 letters, digits or signs of ASCII, at random")
+        return cls(text)
+
+    def __repr__(self) -> str:
+        return "IdentityHeader(…)"
+
+
 def _https(text: str) -> SplitResult:
     url = _split(text)
     if url.scheme != "https" or not url.hostname:
@@ -114,6 +133,14 @@ class Settings:
             contract.STRICT_IDENTITIES, "refuse a client_id that is neither default nor in the map"
         ),
     ] = False
+    identity_header: Annotated[
+        IdentityHeader | None,
+        Env(
+            contract.IDENTITY_HEADER,
+            f"what requests to {contract.MSI_PATH}, App Service's token endpoint, must bring in"
+            " X-IDENTITY-HEADER (or Secret); where it is not set the endpoint does not exist",
+        ),
+    ] = None
     port: Annotated[
         Port, Env(contract.PROXY_PORT, "port to listen on, on loopback", flag="--proxy-port")
     ] = Port(contract.DEFAULT_PROXY_PORT)

@@ -3,6 +3,7 @@
 Used twice: `run` lets atheris search for inputs, `test_corpus` replays the ones that were found.
 """
 
+import contextlib
 import json
 from collections.abc import Callable, Mapping
 from urllib.parse import unquote
@@ -10,7 +11,7 @@ from urllib.parse import unquote
 from azwi_common import contract
 from azwi_common.identities import IdentityMap
 from azwi_common.settings import SettingsError, describe, load, parse
-from azwi_proxy import aadsts, errors, imds, paths
+from azwi_proxy import aadsts, appservice, errors, imds, paths
 from azwi_proxy.identities import Identities
 from azwi_proxy.paths import Route
 from azwi_proxy.settings import Settings
@@ -19,7 +20,8 @@ from azwi_testing.readings import names_identity
 SEPARATOR = b"\x1f"
 """Between the arguments of a function that has several."""
 
-_IDENTITY = (Route.TOKEN, Route.IDENTITY_INFO, Route.IDENTITY)
+_IDENTITY = (Route.TOKEN, Route.IDENTITY_INFO, Route.APP_SERVICE, Route.IDENTITY)
+_SECRET = "5e81f00d0ddba11c"
 _KEPT = (*_IDENTITY, Route.UNREADABLE)
 _BASE = {
     contract.FEDERATED_TOKEN_FILE: "/t",
@@ -37,7 +39,9 @@ def route(data: bytes) -> None:
         assert found in _KEPT, (target, found)
     path, query = paths.split(target)
     if found in _IDENTITY:
-        again = paths.route(unquote(path, errors="surrogateescape"))
+        # A "?" that was part of the path stays one: what follows it would be no path otherwise.
+        decoded = unquote(path, errors="surrogateescape").replace("?", "%3F")
+        again = paths.route(decoded)
         assert again in _KEPT, (target, found, again)
     assert sent.startswith("/")
     assert paths.split(sent)[1] == query or sent.startswith("/http")
@@ -64,6 +68,34 @@ def token_request(data: bytes) -> None:
         strict.resolve(asked.parameter, asked.value)
     except errors.IdentityNotFound as error:
         _is_compact(imds.error_answer(error))
+
+
+def appservice_request(data: bytes) -> None:
+    """The one right header, and then as ``token_request``; in either version, by one reading."""
+    query, *rest = data.split(SEPARATOR)
+    spoken = appservice.version(_text(query))
+    values = [_text(value) for value in rest]
+    try:
+        appservice.guard(spoken, values, _SECRET, forwarded_for=False)
+    except errors.HeaderWrong as error:
+        told = appservice.error_answer(error)
+        _is_compact(told)
+        assert _SECRET.encode() not in told
+        assert values != [_SECRET]
+    else:
+        assert values == [_SECRET]
+    try:
+        asked = appservice.token_request(_text(query))
+    except errors.BadRequest as error:
+        _is_compact(appservice.error_answer(error))
+        return
+    assert 0 < len(asked.resource) <= 1024
+    assert bool(asked.parameter) == bool(asked.value)
+    times = {"expires_in": len(data), "expires_on": int.from_bytes(query[-5:], "big")}
+    _is_compact(appservice.token_answer(spoken, "t", asked.resource, "c", **times))
+    strict = Identities(default_client="a", default_tenant="b", strict=True)
+    with contextlib.suppress(errors.IdentityNotFound):
+        strict.resolve(asked.parameter, asked.value)
 
 
 def guard(data: bytes) -> None:
@@ -151,5 +183,13 @@ def _is_sentence(told: str) -> None:
 
 TARGETS: Mapping[str, Callable[[bytes], None]] = {
     target.__name__: target
-    for target in (route, token_request, guard, identities, settings, entra_error)
+    for target in (
+        route,
+        token_request,
+        appservice_request,
+        guard,
+        identities,
+        settings,
+        entra_error,
+    )
 }

@@ -24,6 +24,7 @@ from azwi_testing.peers import MetadataService, Seen, answer
 from azwi_testing.readings import names_identity
 
 GIVEN = os.environ.get("AZWI_FUZZ_EXAMPLES", "")
+SECRET = "5e81f00d0ddba11c"
 QUIET = 0.15  # seconds without a byte: an answer on loopback takes some 2 ms
 
 
@@ -71,6 +72,7 @@ def setup(
     with MetadataService() as imds:
         environment = {**emulator_process.environment, **imds.environment}
         environment["AZWI_FORWARD"] = request.param
+        environment[contract.IDENTITY_HEADER] = SECRET
         proxy = launch(tmp_path_factory.mktemp("fuzzed"), environment, "--log-level=warning")
         try:
             wait_for_port(proxy)
@@ -85,7 +87,9 @@ def setup(
 # What requests are made of
 
 
-NAMES = ["metadata", "identity", "oauth2", "token", "instance", "versions", "info", "latest", "x"]
+NAMES = [
+    "metadata", "identity", "oauth2", "token", "instance", "versions", "info", "latest", "x", "msi",
+]  # fmt: skip
 DOTS = [
     b".",
     b"..",
@@ -156,6 +160,7 @@ def _with_junk(sign: str) -> bytes:
     return sign.encode() + b"%e2%80%8b"
 
 
+PAIRS = [("metadata", "identity"), ("metadata", "identity"), ("msi", "token")]
 SPELLINGS = [
     _as_it_is, _as_it_is, _as_it_is, _upper, _percent, _twice, _digits, _many_times, _full_width,
     _overlong, _wide, _raw_overlong, _with_junk,
@@ -185,9 +190,10 @@ def targets(draw: st.DrawFn) -> bytes:
     if kind > 4:
         spell = draw(st.sampled_from(SPELLINGS))
         at = draw(st.integers(0, 15))
-        text = "metadata" + "identity"
+        first, second = draw(st.sampled_from(PAIRS))
+        text = first + second
         odd = [spell(sign) if number == at else sign.encode() for number, sign in enumerate(text)]
-        some = [b"".join(odd[:8]), b"".join(odd[8:]), *some]
+        some = [b"".join(odd[: len(first)]), b"".join(odd[len(first) :]), *some]
         if draw(st.booleans()):
             some.insert(draw(st.integers(0, 2)), draw(st.sampled_from(DOTS)))
     target = draw(st.sampled_from(STARTS)) + some[0]
@@ -199,6 +205,7 @@ def targets(draw: st.DrawFn) -> bytes:
     return target + query
 
 
+RIGHT = [b"X-IDENTITY-HEADER: " + SECRET.encode(), b"Secret: " + SECRET.encode()]
 METHODS = [
     b"GET", b"GET", b"GET", b"POST", b"PUT", b"DELETE", b"OPTIONS", b"PATCH", b"TRACE", b"PROPFIND",
     b"PURGE", b"M-SEARCH", b"SOURCE", b"CONNECT", b"get", b"FOO", b"GE\tT", b"", b"X" * 300,
@@ -215,6 +222,7 @@ HEADERS = [
     b"Accept-Encoding: \xc3\xa9", b"X-Original-URL: /metadata/identity", b"X: a\x01b", b"X : y",
     b"Bad Name: x", b": x", b"X: " + b"y" * 9000, b"X: a\r\n folded", b"X: a\rb", b"X: a\x00b",
     b"X: a\nMetadata: true",
+    *RIGHT, *RIGHT, b"X-IDENTITY-HEADER: 5e81", b"X-IDENTITY-HEADER: \xff", b"secret:",
 ]  # fmt: skip
 INNER = (
     b"GET /metadata/identity/oauth2/token?resource=x HTTP/1.1\r\nHost: h\r\nMetadata: true\r\n\r\n"
@@ -393,6 +401,44 @@ def test_no_bytes_at_all_break_the_proxy(setup: Setup, data: bytes) -> None:
     check_arrived(seen)
 
 
+@st.composite
+def msi_requests(draw: st.DrawFn) -> tuple[bytes, bool]:
+    """A request to /msi/token, and whether its headers are such that a token is due."""
+    name = draw(st.sampled_from([b"X-IDENTITY-HEADER", b"Secret"]))
+    version = (
+        b"2017-09-01" if name == b"Secret" else draw(st.sampled_from([b"2019-08-01", b"", b"x"]))
+    )
+    lines = draw(st.lists(st.sampled_from(MSI_HEADERS), max_size=3))
+    spoken = [value for other, value in lines if other.lower() == name.lower()]
+    allowed = spoken == [SECRET.encode()] and not any(
+        other.startswith(b"X-F") for other, _ in lines
+    )
+    path = draw(st.sampled_from(MSI_PATHS))
+    target = b"%b?resource=https://vault.azure.net&api-version=%b" % (path, version)
+    head = [b"GET %b HTTP/1.1" % target, b"Host: h", b"Connection: close"]
+    return _head(head + [b"%b: %b" % line for line in lines]), allowed
+
+
+MSI_PATHS = [b"/msi/token", b"/msi/token", b"/MSI/Token/", b"//msi%2ftoken", b"http://h/msi/token"]
+MSI_HEADERS = [
+    (name, value)
+    for name in (b"X-IDENTITY-HEADER", b"x-identity-header", b"Secret", b"secret")
+    for value in (*[SECRET.encode()] * 4, b"", b"x", SECRET.upper().encode(), b"\xff")
+] + [(b"Metadata", b"true"), (b"X-Forwarded-For", b"1.2.3.4")] * 2  # fmt: skip
+
+
+@examples(100)
+@given(asked=msi_requests())
+def test_a_token_of_app_service_is_had_with_the_one_right_header_alone(
+    setup: Setup, asked: tuple[bytes, bool]
+) -> None:
+    request, allowed = asked
+    reply, seen = setup.send(request)
+    assert statuses(reply) in ([[200]] if allowed else [[400], [401]])
+    assert (b'"access_token":"' in reply) == allowed
+    assert not seen
+
+
 @examples(1500)
 @given(target=targets())
 def test_no_target_is_routed_onwards_that_any_peer_reads_as_identity(target: bytes) -> None:
@@ -401,6 +447,7 @@ def test_no_target_is_routed_onwards_that_any_peer_reads_as_identity(target: byt
         paths.Route.TOKEN,
         paths.Route.IDENTITY_INFO,
         paths.Route.IDENTITY,
+        paths.Route.APP_SERVICE,
         paths.Route.UNREADABLE,
     )
     if names_identity(paths.origin_form(text).encode(errors="surrogateescape")):

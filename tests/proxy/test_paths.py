@@ -53,6 +53,37 @@ IDENTITY_SPELLINGS = (
     "/metadata/x;/identity/y",
 )
 
+APP_SERVICE_SPELLINGS = (
+    "/msi/token",
+    "/msi/token?api-version=2019-08-01&resource=https://vault.azure.net",
+    "/msi/token/",
+    "/MSI/token/?resource=x",
+    "//msi//token",
+    "/%6dsi/%74oken",
+    "/%256dsi/token",
+    "/msi%2ftoken",
+    "/msi%5ctoken",
+    "/msi/./token",
+    "/msi/x/../token",
+    "/metadata/instance/../../msi/token",
+    "/msi;v=1/token;x",
+    "http://127.0.0.1:8000/msi/token",
+)
+
+LIKE_APP_SERVICE = (
+    "/msi/token2",
+    "/msi/token/x",
+    "/x/msi/token",
+    "/msi/x/token",
+    "/token/msi",
+    "/msi/token/../x",
+    "/msi/../x/token",
+    "/msi%00/token",
+    "/msi/%ef%bd%94oken",
+    "/msi./token",
+    "/msi/token%3fx/y",
+)
+
 UNREADABLE = (
     "*",
     "169.254.169.254:80",
@@ -85,6 +116,8 @@ FORWARDABLE = (
     ("/latest/dynamic/instance-identity/document", Route.FOREIGN),
     ("/computeMetadata/v1/instance/service-accounts/default/token", Route.FOREIGN),
     ("/computeMetadata/v1/instance/service-accounts/default/identity?audience=x", Route.FOREIGN),
+    ("/latest/meta-data/iam/security-credentials/msi", Route.FOREIGN),
+    ("/msi", Route.FOREIGN),
     ("/", Route.FOREIGN),
     ("http://169.254.169.254", Route.FOREIGN),
 )
@@ -106,6 +139,16 @@ def test_every_spelling_of_the_token_path_is_a_token_request(target: str) -> Non
 
 @pytest.mark.parametrize("target", IDENTITY_SPELLINGS)
 def test_nothing_that_reads_as_an_identity_path_passes_on(target: str) -> None:
+    assert paths.route(target) is Route.IDENTITY
+
+
+@pytest.mark.parametrize("target", APP_SERVICE_SPELLINGS)
+def test_every_spelling_of_app_services_path_is_a_request_to_it(target: str) -> None:
+    assert paths.route(target) is Route.APP_SERVICE
+
+
+@pytest.mark.parametrize("target", LIKE_APP_SERVICE)
+def test_nothing_that_reads_as_app_services_path_passes_on(target: str) -> None:
     assert paths.route(target) is Route.IDENTITY
 
 

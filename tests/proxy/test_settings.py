@@ -124,3 +124,18 @@ def test_a_flag_wins_over_its_variable_and_is_named_when_it_is_wrong() -> None:
     assert load(Settings, {**GOOD, "PROXY_PORT": "7000"}, flags).port == 9000
     with pytest.raises(SettingsError, match="--proxy-port must be a port number"):
         load(Settings, GOOD, {"--proxy-port": "70000"})
+
+
+def test_the_identity_header_is_taken_as_it_is_and_never_shown() -> None:
+    assert load(Settings, GOOD).identity_header is None
+    settings = load(Settings, {**GOOD, "IDENTITY_HEADER": "s3cret-s3cret-s3"})
+    assert settings.identity_header == "s3cret-s3cret-s3"
+    assert "s3cret" not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    "value", ["s3cret", "s3cret " * 4, "s3crét" * 4, "s3cret\n" * 4, "s" * 257]
+)
+def test_an_identity_header_that_no_header_holds_or_anybody_guesses_is_refused(value: str) -> None:
+    told = problems(IDENTITY_HEADER=value)
+    assert told == "IDENTITY_HEADER must be 16 to 256 letters, digits or signs of ASCII, at random."

@@ -19,7 +19,7 @@ Step = Callable[[str], str]
 
 
 def names_identity(target: bytes) -> bool:
-    """Whether some reading of a request target lies below /metadata/identity."""
+    """Whether some reading of a request target lies below /metadata/identity, or is /msi/token."""
     return any(_is_identity(reading) for reading in readings(target))
 
 
@@ -123,4 +123,6 @@ _HABITS: tuple[Step, ...] = (
 
 def _is_identity(segments: list[str]) -> bool:
     named = [segment for segment in segments if segment]
+    if named[:2] == ["msi", "token"]:
+        return True
     return len(named) > 1 and named[0] == "metadata" and named[1].startswith("identity")
