@@ -6,7 +6,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help demo test test-chart test-cluster soak cluster-up cluster-down test-clients check format bench fuzz images manifests locks docs clean
+.PHONY: help demo test test-chart test-cluster soak cluster-up cluster-demo cluster-down test-clients check format bench fuzz images manifests locks docs clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -37,6 +37,9 @@ cluster-up: ## a real Kubernetes, in namespaces of its own; tests use it while i
 	@tests/cluster/cluster.sh up
 	@tests/cluster/cluster.sh import $$(tests/cluster/images.sh azwi-proxy azwi-proxy-init)
 	@echo 'Up, with localhost/azwi-proxy and localhost/azwi-proxy-init: tests/cluster/cluster.sh kubectl get nodes'
+
+cluster-demo: .venv/.made ## from nothing to an unchanged app with a token, in a Kubernetes that stays up
+	@tests/cluster/demo.sh
 
 cluster-down: ## end it; nothing is left behind but what was built
 	@tests/cluster/cluster.sh down

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from azwi_testing import cluster
+from azwi_testing import cluster, installed, tools
 from azwi_testing.cluster import EntraId, Example, Namespace, Object
+from azwi_testing.installed import Webhook
 
 EXAMPLE = cluster.ROOT / "manifests/examples/by-hand.yaml"
 ISSUER = "https://issuer.example"  # of cluster.sh
@@ -53,6 +54,14 @@ def entra(
     with cluster.entra_id(tmp_path_factory.mktemp("entra")) as running:
         keys = json.loads(cluster.run(cluster.SCRIPT, "kubectl", "get", "--raw", "/openid/v1/jwks"))
         running.trust(ISSUER, keys)
+        yield running
+
+
+@pytest.fixture(scope="module")
+def webhook(entra: EntraId) -> Iterator[Webhook]:
+    """The webhook, installed by Helm 3 for the tests of a module."""
+    cluster.import_images("azwi-webhook")
+    with installed.installed(tools.tool("helm3"), entra) as running:
         yield running
 
 

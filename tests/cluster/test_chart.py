@@ -2,8 +2,6 @@
 
 import contextlib
 import json
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,16 +12,15 @@ import pytest
 from azwi_common import contract
 from azwi_testing import chart, cluster, tools
 from azwi_testing.cluster import Object, eventually
+from azwi_testing.installed import pods_being_created
 
 pytestmark = pytest.mark.timeout(1800)  # the first one builds Kubernetes where nobody has yet
 
-LOAD = Path(__file__).parent / "admissions.py"
 PLAIN = cluster.ROOT / "manifests/deploy/azwi-webhook.yaml"
 VALUES: dict[str, Any] = {
     "azureTenantID": "72f988bf-0000-4000-8000-2d7cd011db47",
     "image": {"repository": "localhost/azwi-webhook", "tag": "latest"},
 }
-NOTHING = {"mutated": 0, "plain": 0, "refused": 0, "sentences": []}
 
 
 def kubectl(*arguments: str, text: str = "") -> str:
@@ -72,21 +69,6 @@ def release(request: pytest.FixtureRequest, kubernetes: dict[str, Path]) -> Iter
         with contextlib.suppress(cluster.CommandFailed):  # where a test has uninstalled it
             helm("uninstall")
         kubectl("delete", "namespace", chart.NAMESPACE, "--timeout=60s")
-
-
-@contextlib.contextmanager
-def pods_being_created() -> Iterator[dict[str, Any]]:
-    """Some fifty pods a second for the block; what became of them is known after it."""
-    counts: dict[str, Any] = dict(NOTHING)
-    inside = [str(cluster.SCRIPT), "ns", sys.executable]
-    command = [*inside, str(LOAD), str(cluster.RUNNING / "pki")]
-    pipe = subprocess.PIPE
-    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as process:
-        try:
-            yield counts
-        finally:
-            told, _ = process.communicate(timeout=30)  # the end of its input is its end
-        counts.update(json.loads(told))
 
 
 def test_a_restricted_namespace_admits_it_and_pods_get_their_identity(release: Release) -> None:

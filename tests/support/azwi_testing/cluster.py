@@ -110,11 +110,11 @@ class EntraId:
         """Hand in an issuer's public keys."""
         self._call("PUT", "issuers", {"issuer": issuer, "jwks": jwks})
 
-    def register(self, issuer: str, namespace: str, account: str) -> None:
-        """A federated credential of the one client for this service account."""
+    def register(self, issuer: str, namespace: str, account: str, *, client_id: str = "") -> None:
+        """A federated credential for this service account, of the announced client or another."""
         credential = {
             "tenantId": self.announced["tenantId"],
-            "clientId": self.announced["clientId"],
+            "clientId": client_id or self.announced["clientId"],
             "issuer": issuer,
             "subject": f"system:serviceaccount:{namespace}:{account}",
         }
