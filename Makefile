@@ -6,7 +6,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help demo test test-chart test-cluster soak cluster-up cluster-demo cluster-down test-clients check format bench fuzz images manifests locks docs clean
+.PHONY: help demo test test-chart test-cluster soak cluster-up cluster-demo cluster-down test-clients check format bench bench-webhook fuzz images manifests locks docs clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -57,9 +57,12 @@ format: .venv/.made ## put the code into its form
 bench: .venv/.made ## measure the proxy beside a bare server of the same libraries (needs wrk)
 	@$(BIN)/python bench/run.py
 
+bench-webhook: .venv/.made ## measure the webhook beside a bare TLS server of the same libraries (needs wrk)
+	@PYTHONPATH=tests/support $(BIN)/python bench/webhook.py
+
 FUZZ_SECONDS ?= 60
 FUZZ_EXAMPLES ?= 600
-FUZZ_TARGETS = route token_request appservice_request guard identities settings entra_error
+FUZZ_TARGETS = route token_request appservice_request guard identities settings entra_error admission_review
 
 fuzz: .venv/.made ## a minute of new inputs for the parsers, then new requests to running proxies
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: --require-hashes -r images/locks/fuzz.txt

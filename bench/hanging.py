@@ -55,7 +55,7 @@ def report() -> None:
 
 def _measure(pid: int, port: int) -> tuple[float, float]:
     """Medians: p99 of answers from the store, and the time of an exchange, in ms."""
-    rounds = [servers.wrk(pid, port, CONNECTIONS, 3).p99_ms for _ in range(ROUNDS)]
+    rounds = [servers.for_tokens(pid, port, CONNECTIONS, 3).p99_ms for _ in range(ROUNDS)]
     exchanges = []
     for _ in range(EXCHANGES):
         began = time.monotonic()

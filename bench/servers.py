@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import socket
+import statistics
 import subprocess
 import sys
 import time
@@ -17,6 +18,11 @@ from pathlib import Path
 BENCH = Path(__file__).parent
 TARGET = "/metadata/identity/oauth2/token?api-version=2018-02-01&resource=https://vault.azure.net"
 TICKS = os.sysconf("SC_CLK_TCK")
+FIELDS = (
+    ("requests/s", "per_second", ",.0f"),
+    ("p99, ms", "p99_ms", ".2f"),
+    ("CPU for each, µs", "cpu_us", ".0f"),
+)
 CLIENTS_CORE, SERVERS_CORE = "0", "1"
 
 
@@ -36,23 +42,40 @@ def missing() -> str:
     return f"{' and '.join(absent)} must be installed first" if absent else ""
 
 
-def wrk(pid: int, port: int, connections: int, seconds: int) -> Round:
-    """Ask one server as fast as one core can; ``pid`` is whose CPU time is counted."""
+def wrk(pid: int, connections: int, seconds: int, *more: str) -> Round:
+    """Ask one server as fast as one core can.
+
+    ``pid``: whose CPU time is counted; ``more``: the address, wrk's options before it.
+    """
     before = cpu_seconds(pid)
     limits = ["-t1", f"-c{connections}", f"-d{seconds}s", "--latency"]
     done = subprocess.run(
-        ["taskset", "-c", CLIENTS_CORE, "wrk", *limits, "-H", "Metadata: true", url(port)],
+        ["taskset", "-c", CLIENTS_CORE, "wrk", *limits, *more],
         capture_output=True,
         text=True,
         check=True,
     ).stdout
     if "Non-2xx" in done:
-        raise RuntimeError(f"not every answer was a token: {done}")
+        raise RuntimeError(f"not every answer was good: {done}")
     total = int(_found(r"(\d+) requests in", done))
     value, unit = re.findall(r"99%\s+([\d.]+)(us|ms|s)", done)[0]
     p99 = float(value) * {"us": 0.001, "ms": 1, "s": 1000}[unit]
     cpu = (cpu_seconds(pid) - before) / total * 1e6
     return Round(float(_found(r"Requests/sec:\s+([\d.]+)", done)), p99, cpu)
+
+
+def for_tokens(pid: int, port: int, connections: int, seconds: int) -> Round:
+    """The same for tokens of the proxy, or of the bare server in its place."""
+    return wrk(pid, connections, seconds, "-H", "Metadata: true", url(port))
+
+
+def compare(rounds: Sequence[tuple[Round, Round]], suffix: str = "") -> None:
+    """Print rows of a table: medians of both, and the median of the rounds' own ratios."""
+    for name, field, form in FIELDS:
+        pairs = [(getattr(a, field), getattr(b, field)) for a, b in rounds]
+        theirs, ours = (statistics.median(side) for side in zip(*pairs, strict=True))
+        ratio = statistics.median(b / a for a, b in pairs)
+        print(f"| {name}{suffix} | {theirs:{form}} | {ours:{form}} | {ratio:.2f} |")
 
 
 def url(port: int, resource: str = "") -> str:
@@ -151,9 +174,10 @@ def cpu_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / TICKS
 
 
-def resident_mb(pid: int) -> float:
-    """Memory that a process holds, in MiB."""
-    return int(_found(r"VmRSS:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())) / 1024
+def resident_mb(pid: int, field: str = "VmRSS") -> float:
+    """Memory that a process holds, or held at most (VmHWM), in MiB."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(_found(rf"{field}:\s+(\d+)", status)) / 1024
 
 
 def _found(pattern: str, text: str) -> str:

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-INSTRUMENTED = ["azwi_common", "azwi_proxy", "targets"]
+INSTRUMENTED = ["azwi_common", "azwi_proxy", "azwi_webhook", "targets"]
 
 
 def main(arguments: list[str]) -> None:

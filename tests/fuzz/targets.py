@@ -1,4 +1,4 @@
-"""What must hold for every input of the proxy's parsers; one function each, of bytes.
+"""What must hold for every input of the programs' parsers; one function each, of bytes.
 
 Used twice: `run` lets atheris search for inputs, `test_corpus` replays the ones that were found.
 """
@@ -16,6 +16,8 @@ from azwi_proxy.identities import Identities
 from azwi_proxy.paths import Route
 from azwi_proxy.settings import Settings
 from azwi_testing.readings import names_identity
+from azwi_webhook import review
+from azwi_webhook.errors import BadCall
 
 SEPARATOR = b"\x1f"
 """Between the arguments of a function that has several."""
@@ -151,6 +153,22 @@ def entra_error(data: bytes) -> None:
     _is_compact(imds.error_answer(error))
 
 
+def admission_review(data: bytes) -> None:
+    """A call that can be answered, or a 4xx with a sentence."""
+    try:
+        call = review.parse(data)
+    except BadCall as error:
+        _is_sentence(error.description)
+        return
+    for answer, allowed in ((review.allow(call), True), (review.deny(call, "Why."), False)):
+        said = json.loads(answer, parse_constant=_no_json)
+        assert said["apiVersion"] in review.VERSIONS
+        assert said["response"]["uid"] == call.uid
+        assert said["response"]["allowed"] is allowed
+    if call.creates_pod:
+        assert isinstance(call.object["spec"], dict)
+
+
 def _problems(environ: Mapping[str, str]) -> tuple[str, ...]:
     try:
         load(Settings, environ)
@@ -191,5 +209,6 @@ TARGETS: Mapping[str, Callable[[bytes], None]] = {
         identities,
         settings,
         entra_error,
+        admission_review,
     )
 }

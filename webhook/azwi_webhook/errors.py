@@ -24,3 +24,31 @@ class Unavailable(Exception):
     def __init__(self, sentence: str) -> None:
         self.sentence = sentence
         super().__init__(sentence)
+
+
+class NotFound(Unavailable):
+    """The API server says that there is no such object."""
+
+
+class Conflict(Unavailable):
+    """Somebody else changed the object first: read it again."""
+
+
+class Gone(Unavailable):
+    """What a watch or a paged list goes on from is too old: list anew."""
+
+
+class Throttled(Unavailable):
+    """The API server asks to wait."""
+
+    def __init__(self, sentence: str, *, seconds: float) -> None:
+        self.seconds = seconds
+        super().__init__(sentence)
+
+
+class Misconfigured(Exception):
+    """The webhook cannot run as it is set up; the sentence says what to change."""
+
+    def __init__(self, sentence: str) -> None:
+        self.sentence = sentence
+        super().__init__(sentence)

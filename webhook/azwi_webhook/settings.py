@@ -261,6 +261,9 @@ class Settings:
         str,
         Env("AZWI_WEBHOOK_CONFIGURATION", "MutatingWebhookConfiguration whose CA is kept right"),
     ] = contract.WEBHOOK_CONFIGURATION
+    kubeconfig: Annotated[
+        str, Env("KUBECONFIG", "file that says where the API server is; a pod needs none")
+    ] = ""
     log_level: Annotated[
         Literal["debug", "info", "warning", "warn", "error"],
         Env(contract.LOG_LEVEL, "least level that is logged", flag="--log-level"),

@@ -1,0 +1,136 @@
+"""The watch that heals by itself."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+import pytest
+
+from azwi_testing.apiserver import ApiServer, Fault, soon
+from azwi_webhook import follow
+from azwi_webhook import kube as kube_module
+from azwi_webhook.cache import Cache
+from azwi_webhook.follow import Follower
+from azwi_webhook.kube import Kube
+
+ACCOUNTS = "/api/v1/serviceaccounts"
+LIST, WATCH = f"GET {ACCOUNTS}", f"WATCH {ACCOUNTS}"
+
+
+@contextlib.asynccontextmanager
+async def following(kube: Kube) -> AsyncIterator[Cache]:
+    cache = Cache(kube, "/api/v1/namespaces/{namespace}/serviceaccounts/{name}", ("azure",))
+    task = asyncio.create_task(Follower(kube, ACCOUNTS, cache).run())
+    try:
+        yield cache
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_it_lists_once_and_then_follows(api: ApiServer, kube: Kube) -> None:
+    api.account("shop", "old")
+    async with following(kube) as cache:
+        await soon(lambda: cache.healthy)
+        assert cache.fresh("shop", "old")
+        api.account("shop", "new")
+        await soon(lambda: cache.fresh("shop", "new"))
+        api.delete("serviceaccounts", "shop", "old")
+        await soon(lambda: not cache.fresh("shop", "old"))
+    assert api.asked[LIST] == 1
+
+
+@pytest.mark.parametrize("last", [b"", b'{"type":"ADDED","obj', b"nonsense\n"])
+async def test_a_watch_that_is_cut_goes_on_where_it_was(
+    api: ApiServer, kube: Kube, last: bytes
+) -> None:
+    async with following(kube) as cache:
+        await soon(lambda: cache.healthy)
+        api.cut(last)
+        await soon(lambda: not api.watches)
+        api.account("shop", "meanwhile")
+        await soon(lambda: cache.fresh("shop", "meanwhile"))
+    assert api.asked[LIST] == 1
+    assert api.asked[WATCH] >= 2
+
+
+async def test_what_is_too_old_to_go_on_from_is_listed_anew(api: ApiServer, kube: Kube) -> None:
+    api.account("shop", "gone")
+    async with following(kube) as cache:
+        await soon(lambda: cache.healthy)
+        api.stop()
+        api.delete("serviceaccounts", "shop", "gone")
+        api.account("shop", "new")
+        api.forget()
+        api.start()
+        await soon(lambda: cache.fresh("shop", "new"))
+        assert not cache.fresh("shop", "gone")
+    assert api.asked[LIST] == 2
+
+
+async def test_a_list_that_goes_stale_between_its_pages_begins_again(
+    api: ApiServer, kube: Kube, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kube_module, "PAGE", 2)
+    for number in range(4):
+        api.account("shop", f"a{number}")
+    api.faults.append(Fault("continue=", 410, times=1))
+    async with following(kube) as cache:
+        await soon(lambda: cache.healthy)
+        assert cache.size == 4
+
+
+async def test_bookmarks_spare_a_quiet_collection_the_new_list(api: ApiServer, kube: Kube) -> None:
+    async with following(kube) as cache:
+        await soon(lambda: cache.healthy)
+        api.forget()
+        api.bookmark()
+        await asyncio.sleep(0.05)
+        api.cut()
+        await soon(lambda: api.asked[WATCH] == 2 and cache.healthy)
+    assert api.asked[LIST] == 1
+
+
+async def test_an_api_server_that_restarts_is_found_again(api: ApiServer, kube: Kube) -> None:
+    async with following(kube) as cache:
+        await soon(lambda: cache.healthy)
+        api.stop()
+        await soon(lambda: not cache.healthy)
+        api.start()
+        api.account("shop", "new")
+        await soon(lambda: cache.fresh("shop", "new"))
+
+
+@pytest.mark.parametrize("status", [401, 403, 429, 500, 0])
+async def test_whatever_is_refused_heals(api: ApiServer, kube: Kube, status: int) -> None:
+    api.faults.append(Fault(ACCOUNTS, status, times=2, headers={"Retry-After": "0"}))
+    async with following(kube) as cache:
+        await soon(lambda: cache.healthy)
+
+
+async def test_a_throttled_watch_waits_as_long_as_it_is_told(api: ApiServer, kube: Kube) -> None:
+    api.faults.append(Fault(ACCOUNTS, 429, times=1, headers={"Retry-After": "1"}))
+    async with following(kube) as cache:
+        await soon(lambda: api.asked[LIST] == 1)
+        await asyncio.sleep(0.7)
+        assert api.asked[LIST] == 1
+        await soon(lambda: cache.healthy)
+
+
+async def test_the_log_tells_the_trouble_once_and_its_end(
+    api: ApiServer, kube: Kube, caplog: pytest.LogCaptureFixture
+) -> None:
+    api.faults.append(Fault(ACCOUNTS, 500, times=3))
+    with caplog.at_level("INFO"):
+        async with following(kube) as cache:
+            await soon(lambda: cache.healthy)
+    told = [record.message for record in caplog.records if record.name == "azwi_webhook.follow"]
+    assert told == ["the watch broke; trying again", "the watch is back"]
+
+
+def test_pauses_double_up_to_a_bound_and_no_two_clients_agree() -> None:
+    for failures in range(40):
+        longest = min(follow.FIRST * 2**failures, follow.MOST)
+        pauses = [follow._pause(failures) for _ in range(50)]
+        assert longest / 2 <= min(pauses) <= max(pauses) <= longest
+        assert len(set(pauses)) > 1

@@ -1,0 +1,132 @@
+"""The webhook's metrics, their names and labels. Label values are few, and none is a secret."""
+
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, disable_created_metrics
+from prometheus_client.core import GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+from azwi_common import __version__
+
+CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4  # every Prometheus reads it
+
+# As the Go reference has them, so that its dashboards go on working.
+BUCKETS: Final = (
+    *(number / 1000 for number in range(1, 11)),
+    *(number / 100 for number in range(2, 11)),
+    *(number / 10 for number in range(2, 11)),
+    *(1.5, 2.0, 2.5, 3.0),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """The state of one cache."""
+
+    collection: str
+    objects: int
+    watching: bool
+
+
+class Metrics:
+    """One registry, so that two webhooks in one process (tests) do not meet."""
+
+    def __init__(self) -> None:
+        # A start time beside every counter would double the series.
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # the library leaves it bare
+        self._registry = CollectorRegistry(auto_describe=False)
+        self.requests = Durations()
+        self._registry.register(self.requests)
+        self.reviews = Counter(
+            "azwi_webhook_reviews",
+            "Calls by result: mutated, unchanged, refused, unavailable, broken, bad_call",
+            ("result",),
+            registry=self._registry,
+        )
+        self.reads = Counter(
+            "azwi_webhook_live_reads",
+            "Single reads of objects that the cache did not have, by result",
+            ("collection", "result"),
+            registry=self._registry,
+        )
+
+    def watch(self, caches: Callable[[], Iterable[Held]], expiry: Callable[[], float]) -> None:
+        """Report, at each scrape, the caches and the Unix time at which the certificate expires."""
+        self._registry.register(_State(caches, expiry))
+
+    def exposition(self) -> bytes:
+        """Everything in Prometheus's text format."""
+        return generate_latest(self._registry)
+
+
+class Durations(Collector):
+    """The histogram of reviews by namespace.
+
+    The library's own has an object with a lock for each bucket: with 32 buckets and thousands of
+    namespaces that is tens of megabytes. Here a namespace is a list of 33 numbers.
+    """
+
+    def __init__(self) -> None:
+        self._counts: dict[str, list[int]] = {}
+        self._sums: dict[str, float] = {}
+
+    def observe(self, namespace: str, seconds: float) -> None:
+        """Count one review."""
+        counts = self._counts.get(namespace)
+        if counts is None:
+            counts = self._counts[namespace] = [0] * (len(BUCKETS) + 1)
+            self._sums[namespace] = 0.0
+        counts[bisect_left(BUCKETS, seconds)] += 1
+        self._sums[namespace] += seconds
+
+    def collect(self) -> Iterator[Metric]:
+        """The family, with the buckets added up as the format wants it."""
+        family = HistogramMetricFamily(
+            "azwi_mutation_request", "Seconds for the review of a pod", labels=("namespace",)
+        )
+        for namespace, counts in self._counts.items():
+            buckets, total = [], 0
+            for edge, count in zip((*BUCKETS, "+Inf"), counts, strict=True):
+                total += count
+                buckets.append((str(edge), float(total)))
+            family.add_metric((namespace,), buckets, self._sums[namespace])
+        yield family
+
+
+class _State(Collector):
+    """Gauges that are read when somebody scrapes."""
+
+    def __init__(self, caches: Callable[[], Iterable[Held]], expiry: Callable[[], float]) -> None:
+        self._caches = caches
+        self._expiry = expiry
+
+    def collect(self) -> Iterator[Metric]:
+        """Build info, the caches, the certificate's end."""
+        info = GaugeMetricFamily(
+            "azwi_webhook_build_info", "Always 1; the version is the label", labels=("version",)
+        )
+        info.add_metric((__version__,), 1)
+        yield info
+        objects = GaugeMetricFamily(
+            "azwi_webhook_cache_objects", "Objects in the cache", labels=("collection",)
+        )
+        watching = GaugeMetricFamily(
+            "azwi_webhook_cache_watching",
+            "1 while the watch runs; 0 while each review asks the API server itself",
+            labels=("collection",),
+        )
+        for held in self._caches():
+            objects.add_metric((held.collection,), held.objects)
+            watching.add_metric((held.collection,), held.watching)
+        yield objects
+        yield watching
+        yield GaugeMetricFamily(
+            "azwi_webhook_certificate_expiry_timestamp_seconds",
+            "Unix time at which the serving certificate expires; 0 while there is none",
+            value=self._expiry(),
+        )
