@@ -20,6 +20,11 @@ def text(where: Announcement) -> str:
     if where.token_proxy_url:
         proxied = _exports(token_proxy_variables(where))
         lines += ["", "# Through the AKS token proxy:", *(f"# {line}" for line in proxied)]
+    lines += [
+        "",
+        f"# Microsoft Graph: {where.graph_url}, ARM: {where.arm_url} (subscription"
+        f" {where.subscription_id}, resource group {where.resource_group})",
+    ]
     if where.control_url:
         lines += ["", f"# Steer it (faults, registrations, requests seen): {where.control_url}/"]
     return "\n".join([*lines, "", "# Running until it is stopped (Ctrl-C)."])

@@ -1,55 +1,30 @@
-"""READ FIRST: what the emulator serves over TLS, and the one place where errors become answers.
+"""READ FIRST: what the emulator serves over TLS.
 
-A token request: ``misbehave`` records it and takes the faults that it meets; ``token`` asks
-``federation`` for the match, ``discovery`` for the issuer's keys, ``federation`` for the grant, and
-``state`` for the signed answer; ``_answered`` turns every refusal into Entra ID's JSON, and every
-other error, by ``answers``, into a sentence.
+A token request: ``around`` records it, takes the faults that it meets, and turns errors into
+answers; ``token`` asks ``federation`` for the match, ``discovery`` for the issuer's keys,
+``federation`` for the grant, and ``state`` for the signed answer. Graph and ARM: ``management``.
 """
 
-import hashlib
-import logging
-import time
-import uuid
-from collections.abc import Awaitable, Callable
-from typing import Any, Final
+from typing import Any
 from urllib.parse import quote, urlsplit
 
 from aiohttp import web
 
-from azwi_common import logs
-from azwi_emulator import aadsts, answers, errors, federation, keys, misbehaviour, resource
+from azwi_emulator import aadsts, around, errors, federation, keys, management, resource
+from azwi_emulator.around import DOOR, NO_STORE, STATE
 from azwi_emulator.federation import Door
 from azwi_emulator.issuer import PATH as ISSUER
-from azwi_emulator.messages import Exchange, Fault, Place
 from azwi_emulator.state import State
 
-log = logging.getLogger(__name__)
-
-STATE: Final = web.AppKey("state", State)
-DOOR: Final[web.AppKey[Door]] = web.AppKey("door")
-
-_LONGEST_FIELD = 300  # characters of a request that are remembered; 10,000 requests are
 LARGEST_FORM = 1 << 17  # bytes; an assertion has 1 to 2 KB
 DEFAULT_AUDIENCE = "https://vault.azure.net"
-_NO_STORE = {"Cache-Control": "no-store, no-cache", "Pragma": "no-cache"}
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-# Which faults reach which route; routes without a name are beyond faults.
-_PLACES: Final[dict[str, Place]] = {
-    "token": "token",
-    "openid-configuration": "metadata",
-    "instance": "metadata",
-    "keys": "keys",
-    "issuer-configuration": "issuer",
-    "issuer-keys": "issuer",
-}
 
 
 def make(state: State, *, door: Door = "entra", prefix: str = "") -> web.Application:
     """The application behind one door; ``prefix`` stands before every path of Entra ID."""
-    app = web.Application(middlewares=[answer_errors, misbehave], client_max_size=LARGEST_FORM)
+    app = web.Application(middlewares=around.MIDDLEWARES, client_max_size=LARGEST_FORM)
     app[STATE], app[DOOR] = state, door
+    app[management.STATE] = state
     tenant = prefix + "/{tenant}"
     entra = [
         web.post(tenant + "/oauth2/v2.0/token", token, name="token"),
@@ -71,7 +46,7 @@ def make(state: State, *, door: Door = "entra", prefix: str = "") -> web.Applica
         web.get("/whoami", whoami),
         web.get("/healthz", healthy),
     ]
-    app.add_routes(entra if door == "token-proxy" else entra + cluster)
+    app.add_routes(entra if door == "token-proxy" else entra + cluster + management.served())
     return app
 
 
@@ -79,11 +54,16 @@ def make(state: State, *, door: Door = "entra", prefix: str = "") -> web.Applica
 
 
 async def token(request: web.Request) -> web.Response:
-    """The token endpoint: client credentials with a federated assertion."""
+    """The token endpoint: client credentials with a federated assertion or a secret."""
     state = request.app[STATE]
     asked = federation.parse(
-        request.match_info["tenant"], federation.parse_form(await _posted(request))
+        request.match_info["tenant"], federation.parse_form(await around.posted(request))
     )
+    if asked.secret:
+        granted = federation.grant_by_secret(
+            asked, state.directory, door=request.app[DOOR], now=state.now()
+        )
+        return web.json_response(state.token_answer(granted), headers=NO_STORE)
     found = federation.match(
         asked,
         state.directory,
@@ -94,7 +74,7 @@ async def token(request: web.Request) -> web.Response:
     federation.check_algorithm(found.assertion)
     issuer_keys = await _keys_of(state, found)
     granted = federation.grant(found, issuer_keys, now=state.now())
-    return web.json_response(state.token_answer(granted), headers=_NO_STORE)
+    return web.json_response(state.token_answer(granted), headers=NO_STORE)
 
 
 async def openid_configuration(request: web.Request) -> web.Response:
@@ -105,7 +85,7 @@ async def openid_configuration(request: web.Request) -> web.Response:
     return web.json_response(
         {
             "token_endpoint": f"{base}/oauth2/v2.0/token",
-            "token_endpoint_auth_methods_supported": ["private_key_jwt"],
+            "token_endpoint_auth_methods_supported": ["client_secret_post", "private_key_jwt"],
             "jwks_uri": f"{base}/discovery/v2.0/keys",
             "response_types_supported": ["token"],
             "subject_types_supported": ["pairwise"],
@@ -160,90 +140,12 @@ async def whoami(request: web.Request) -> web.Response:
         audience=request.query.get("audience", DEFAULT_AUDIENCE),
         now=state.now(),
     )
-    return web.json_response(claims, headers=_NO_STORE)
+    return web.json_response(claims, headers=NO_STORE)
 
 
 async def healthy(_: web.Request) -> web.Response:
     """For readiness probes."""
     return web.Response(text="ok\n")
-
-
-# --- Around every handler -------------------------------------------------------------------------
-
-
-@web.middleware
-async def answer_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Turn what went wrong into an answer."""
-    try:
-        return await _answered(request, handler)
-    except ConnectionError:  # nobody is there any more: cut off by a fault, or gone
-        return web.Response()
-
-
-@web.middleware
-async def misbehave(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Record token requests, and act out the faults that a request meets."""
-    place = _PLACES.get(request.match_info.route.name or "")
-    if place is None:
-        return await handler(request)
-    faults, started = request.app[STATE].faults, time.monotonic()
-    seen = await _record(request) if place == "token" else None
-    met = faults.take(
-        place,
-        tenant_id=request.match_info.get("tenant", ""),
-        client_id=seen.client_id if seen else "",
-    )
-    if seen:
-        seen.faults = tuple(met)
-    try:
-        response = await misbehaviour.act(
-            request, met, faults, lambda: _answered(request, _refusing(met, seen) or handler)
-        )
-        if seen:
-            seen.status, seen.aadsts = response.status, request.get("aadsts")
-    finally:
-        if seen:
-            _log(seen, time.monotonic() - started)
-    return response
-
-
-async def _answered(request: web.Request, handler: Handler) -> web.StreamResponse:
-    try:
-        return await handler(request)
-    except aadsts.Refusal as refusal:
-        return _refused(request, refusal)
-    except ConnectionError:
-        raise  # no error of the handler's: see answer_errors
-    except Exception as error:  # noqa: BLE001  # the last resort: logged there, and answered
-        return answers.failure(request, error)
-
-
-def _refused(request: web.Request, refusal: aadsts.Refusal) -> web.Response:
-    state, trace_id = request.app[STATE], str(uuid.uuid4())
-    request["aadsts"] = refusal.code
-    body = aadsts.error_body(
-        refusal,
-        now=state.now(),
-        trace_id=trace_id,
-        correlation_id=_correlation_id(request),
-        authority=state.authority,
-    )
-    headers = {**_NO_STORE, "x-ms-request-id": trace_id}
-    return web.json_response(body, status=refusal.kind.status, headers=headers)
-
-
-def _refusing(met: dict[str, Fault], seen: Exchange | None) -> Handler | None:
-    code = next((fault.code for fault in met.values() if fault.kind == "aadsts"), None)
-    if code is None:
-        return None
-    facts = {}
-    if seen:
-        facts = {"tenant": seen.tenant_id, "client_id": seen.client_id, "scope": seen.scope}
-
-    async def refuse(_: web.Request) -> web.StreamResponse:
-        raise aadsts.Refusal(code, **facts)
-
-    return refuse
 
 
 async def _keys_of(state: State, found: federation.Match) -> dict[str, Any]:
@@ -253,45 +155,3 @@ async def _keys_of(state: State, found: federation.Match) -> dict[str, Any]:
         raise aadsts.Refusal(90061, reason=str(error)) from error
     except errors.BadKeys as error:
         raise aadsts.Refusal(900612, reason=str(error)) from error
-
-
-async def _posted(request: web.Request) -> str:
-    if request.content_type != "application/x-www-form-urlencoded":
-        return ""  # Entra ID reads no other form: every field counts as missing
-    return (await request.read()).decode("utf-8", "replace")
-
-
-async def _record(request: web.Request) -> Exchange:
-    fields = dict(federation.fields_of(await _posted(request)))
-    assertion = fields.get("client_assertion", "")
-    seen = Exchange(
-        time=time.time(),
-        tenant_id=request.match_info["tenant"][:_LONGEST_FIELD],
-        client_id=fields.get("client_id", "")[:_LONGEST_FIELD],
-        scope=fields.get("scope", "")[:_LONGEST_FIELD],
-        assertion_sha256=hashlib.sha256(assertion.encode()).hexdigest()[:16] if assertion else "",
-        via=request.app[DOOR],
-    )
-    request.app[STATE].record(seen)
-    return seen
-
-
-def _correlation_id(request: web.Request) -> str:
-    try:
-        return str(uuid.UUID(request.headers.get("client-request-id", "")))
-    except ValueError:
-        return str(uuid.uuid4())
-
-
-def _log(seen: Exchange, seconds: float) -> None:
-    fields = {
-        "tenant": logs.short(seen.tenant_id),
-        "client": logs.short(seen.client_id),
-        "scope": seen.scope,
-        "status": seen.status,
-        "aadsts": seen.aadsts,
-        "via": seen.via,
-        "faults": seen.faults,
-        "ms": round(seconds * 1000),
-    }
-    log.info("token request", extra={"fields": fields})

@@ -8,6 +8,7 @@ import json
 import uuid
 from typing import Any, Final
 
+from azwi_emulator.directory import principal_id
 from azwi_emulator.federation import Grant
 from azwi_emulator.messages import ServiceAccountTokenRequest
 
@@ -19,7 +20,7 @@ def access_token(
     grant: Grant, *, issuer: str, now: int, lifetime: int, unique: str
 ) -> dict[str, Any]:
     """Claims of a version 2 access token for an application; times in Unix seconds."""
-    principal = str(uuid.uuid5(uuid.NAMESPACE_URL, f"{grant.tenant_id}/{grant.client_id}"))
+    principal = principal_id(grant.tenant_id, grant.client_id)
     return {
         "aud": grant.resource,
         "iss": issuer,
@@ -28,7 +29,7 @@ def access_token(
         "exp": now + lifetime,
         "appid": grant.client_id,  # version 1 name; some resources read only this one
         "azp": grant.client_id,
-        "azpacr": "2",  # the client proved itself by an assertion
+        "azpacr": "1" if grant.by_secret else "2",  # how it proved itself: 2 is an assertion
         "idtyp": "app",
         "oid": principal,
         "sub": principal,

@@ -15,6 +15,7 @@ from azwi_emulator import errors, wire
 from azwi_emulator.messages import (
     AccessTokenShape,
     Announcement,
+    ApiCall,
     ClientRegistration,
     CredentialRegistration,
     Exchange,
@@ -108,6 +109,11 @@ class Control:
         query = f"?clientId={_quoted(client_id)}" if client_id else ""
         listed = self._call("GET", f"/exchanges{query}")["exchanges"]
         return [wire.read(Exchange, item) for item in listed]
+
+    def calls(self, api: str | None = None) -> list[ApiCall]:
+        """The requests to Graph and ARM (or one, ``graph`` or ``arm``), oldest first."""
+        query = f"?api={_quoted(api)}" if api else ""
+        return [wire.read(ApiCall, item) for item in self._call("GET", f"/calls{query}")["calls"]]
 
     def reset(self) -> None:
         """Back to how the emulator started."""

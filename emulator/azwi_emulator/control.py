@@ -49,6 +49,7 @@ def _routes() -> list[web.RouteDef]:
         web.delete("/faults/{name}", clear_fault),
         web.delete("/faults", clear_faults),
         web.get("/exchanges", list_exchanges),
+        web.get("/calls", list_calls),
         web.post("/reset", reset),
     ]
 
@@ -173,6 +174,12 @@ async def list_exchanges(request: web.Request) -> web.Response:
     return web.json_response(
         {"count": state.exchange_count, "exchanges": [wire.write(seen) for seen in kept]}
     )
+
+
+async def list_calls(request: web.Request) -> web.Response:
+    """Requests to Graph and ARM since the start or the last reset: the last 10,000."""
+    kept = request.app[STATE].calls_of(request.query.get("api"))
+    return web.json_response({"calls": [wire.write(seen) for seen in kept]})
 
 
 async def reset(request: web.Request) -> web.Response:

@@ -3,6 +3,9 @@
 Ids compare without regard to case, as GUIDs do; issuer, subject and audience are exact strings.
 """
 
+import hashlib
+import hmac
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -21,6 +24,8 @@ class Client:
     """Resources that its tenant knows; none: any."""
     visible_from: float = 0.0
     """Unix time, in seconds."""
+    principal_from: float | None = 0.0
+    """Unix time from which its tenant has a service principal for it; None: it has none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +47,8 @@ class Directory:
     def __init__(self) -> None:
         self._clients: dict[tuple[str, str], Client] = {}
         self._credentials: dict[str, Credential] = {}
+        self._secrets: dict[tuple[str, str], bytes] = {}
+        """SHA-256 of client secrets; the secrets themselves are kept nowhere."""
         self._issued = 0
 
     def add_client(self, client: Client) -> None:
@@ -54,14 +61,24 @@ class Directory:
             raise errors.RequestRefused(
                 f"No client {client_id!r} is registered in tenant {tenant_id!r}.", status=404
             )
+        self._secrets.pop(_key(tenant_id, client_id), None)
         mine = [name for name, _ in self._of(tenant_id, client_id)]
         for name in mine:
             del self._credentials[name]
 
+    def set_secret(self, tenant_id: str, client_id: str, secret: str) -> None:
+        """Let a client prove itself by this secret too."""
+        self._secrets[_key(tenant_id, client_id)] = _digest(secret)
+
+    def is_secret(self, tenant_id: str, client_id: str, secret: str) -> bool:
+        """Whether it is the client's secret."""
+        known = self._secrets.get(_key(tenant_id, client_id), b"")
+        return hmac.compare_digest(known, _digest(secret))
+
     def add_credential(self, credential: Credential) -> str:
         """Register a credential, and its client if that is unknown; answers the credential's id."""
         owner = _key(credential.tenant_id, credential.client_id)
-        if sum(1 for _ in self._of(*owner)) >= CREDENTIALS_PER_CLIENT:
+        if self.is_full(*owner):
             raise errors.RequestRefused(
                 f"Client {credential.client_id!r} has {CREDENTIALS_PER_CLIENT} federated"
                 " credentials, as many as Entra ID allows: delete one first.",
@@ -72,6 +89,10 @@ class Directory:
         name = str(self._issued)
         self._credentials[name] = credential
         return name
+
+    def is_full(self, tenant_id: str, client_id: str) -> bool:
+        """Whether a client has as many credentials as it may have."""
+        return sum(1 for _ in self._of(tenant_id, client_id)) >= CREDENTIALS_PER_CLIENT
 
     def remove_credential(self, name: str) -> None:
         """Forget a credential; raises RequestRefused (404) for one that is unknown."""
@@ -86,6 +107,10 @@ class Directory:
         """The client as the token endpoint sees it at ``now``."""
         client = self._clients.get(_key(tenant_id, client_id))
         return client if client and client.visible_from <= now else None
+
+    def registered(self, tenant_id: str, client_id: str) -> Client | None:
+        """The client, visible yet or not."""
+        return self._clients.get(_key(tenant_id, client_id))
 
     def credentials(self, tenant_id: str, client_id: str, now: float) -> tuple[Credential, ...]:
         """The client's credentials as the token endpoint sees them at ``now``."""
@@ -107,5 +132,14 @@ class Directory:
                 yield name, credential
 
 
+def principal_id(tenant_id: str, client_id: str) -> str:
+    """Object id of a client's service principal: the ``oid`` of its tokens."""
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"{tenant_id.lower()}/{client_id.lower()}"))
+
+
 def _key(tenant_id: str, client_id: str) -> tuple[str, str]:
     return tenant_id.lower(), client_id.lower()
+
+
+def _digest(secret: str) -> bytes:
+    return hashlib.sha256(secret.encode()).digest()

@@ -3,6 +3,11 @@
 Every text is a sentence that names the remedy: ``__main__`` prints it, ``answers`` sends it.
 """
 
+from typing import Literal
+
+Why = Literal["missing", "invalid", "audience", "expired"]
+"""What is wrong with a bearer token."""
+
 
 class EmulatorError(Exception):
     """Base of the package's own errors."""
@@ -21,6 +26,14 @@ class RequestRefused(EmulatorError):
     def __init__(self, sentence: str, *, status: int = 400) -> None:
         self.status = status
         super().__init__(sentence)
+
+
+class TokenRefused(RequestRefused):
+    """A bearer token may not be used here; ``why`` is for APIs that have a code for each."""
+
+    def __init__(self, sentence: str, why: Why = "invalid") -> None:
+        self.why = why
+        super().__init__(sentence, status=401)
 
 
 class BadMessage(EmulatorError):

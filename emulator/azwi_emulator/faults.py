@@ -1,6 +1,7 @@
 """Which faults are set, and which a request meets; ``misbehaviour`` acts them out. Pure."""
 
 import dataclasses
+from collections.abc import Collection
 
 from azwi_emulator import errors, messages
 from azwi_emulator.messages import Fault, Place
@@ -37,11 +38,11 @@ class Faults:
         """Forget every fault."""
         self._set.clear()
 
-    def take(self, at: Place, *, tenant_id: str = "", client_id: str = "") -> dict[str, Fault]:
-        """The faults that a request meets, by name; those with ``times`` are used up by one.
+    def take(self, *at: Place, tenant_id: str = "", client_id: str = "") -> dict[str, Fault]:
+        """The faults that a request at these places meets, by name.
 
-        All that only delay, and the first of the others: two faults that are set one after the
-        other with ``times`` thus happen one after the other.
+        Those with ``times`` are used up by one. All that only delay, and the first of the others:
+        two faults that are set one after the other with ``times`` thus happen one after the other.
         """
         met: dict[str, Fault] = {}
         decided = False
@@ -64,6 +65,11 @@ class Faults:
         found = [entry.fault for entry in self._set.values() if entry.fault.kind == kind]
         return found[-1] if found else None
 
+    def lag(self) -> float | None:
+        """Seconds after which what Graph and ARM write is seen; None: as it is set."""
+        fault = self.server_fault("lag")
+        return fault.seconds if fault else None
+
     def skew(self) -> float:
         """Seconds by which Entra ID's clock is ahead of the real one."""
         fault = self.server_fault("skew")
@@ -74,10 +80,10 @@ class Faults:
         return {name: (entry.fault, entry.left) for name, entry in self._set.items()}
 
 
-def _matches(fault: Fault, at: Place, tenant_id: str, client_id: str) -> bool:
+def _matches(fault: Fault, at: Collection[Place], tenant_id: str, client_id: str) -> bool:
     return (
         fault.kind not in messages.SERVER_KINDS
-        and at in fault.at
+        and any(place in fault.at for place in at)
         and (fault.client_id is None or fault.client_id.lower() == client_id.lower())
         and (fault.tenant_id is None or fault.tenant_id.lower() == tenant_id.lower())
     )

@@ -6,7 +6,7 @@ Either raises ``aadsts.Refusal``. Thus only issuers that a registered credential
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final, Literal
 from urllib.parse import parse_qsl
@@ -32,12 +32,14 @@ _SHARED_TENANTS = frozenset({"common", "organizations", "consumers"})
 
 @dataclass(frozen=True, slots=True)
 class TokenRequest:
-    """A form that asks for a token by a federated assertion; nothing of it is verified yet."""
+    """A form that asks for a token by a federated assertion or a secret, nothing of it verified."""
 
     tenant_id: str
     client_id: str
     scope: str
     assertion: str
+    secret: str = field(default="", repr=False)
+    """Empty where the client proves itself by an assertion."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,7 @@ class Grant:
     client_id: str
     resource: str
     """Everything before ``/.default``, so that a resource keeps its own trailing slash."""
+    by_secret: bool = False
 
 
 def fields_of(body: str) -> list[tuple[str, str]]:
@@ -99,6 +102,9 @@ def parse(tenant_id: str, fields: Mapping[str, str]) -> TokenRequest:
     if "resource" in fields:
         raise Refusal(901002)
     client_id = _required(fields, "client_id")
+    if "client_secret" in fields and "client_assertion" not in fields:
+        scope = _required(fields, "scope")
+        return TokenRequest(tenant_id, client_id, scope, "", fields["client_secret"])
     if fields.get("client_assertion_type") != ASSERTION_TYPE or "client_assertion" not in fields:
         raise Refusal(7000218, type=ASSERTION_TYPE)
     scope = _required(fields, "scope")
@@ -119,10 +125,7 @@ def match(
     request: TokenRequest, directory: Directory, *, door: Door, authority: str, now: float
 ) -> Match:
     """The credential that the assertion claims; ``now`` is Unix time in seconds."""
-    known_tenant(request.tenant_id, directory, request.client_id)
-    client = directory.client(request.tenant_id, request.client_id, now)
-    if client is None:
-        raise Refusal(700016, client_id=request.client_id, tenant=request.tenant_id)
+    client = _client_of(request, directory, now)
     credentials = [
         credential
         for credential in directory.credentials(client.tenant_id, client.client_id, now)
@@ -143,6 +146,18 @@ def grant(found: Match, keys: Mapping[str, RSAPublicKey], *, now: float) -> Gran
     return Grant(
         found.client.tenant_id, found.client.client_id, _resource(found.request, found.client)
     )
+
+
+def grant_by_secret(
+    request: TokenRequest, directory: Directory, *, door: Door, now: float
+) -> Grant:
+    """Verify the client's secret, then the scope; ``now`` is Unix time in seconds."""
+    client = _client_of(request, directory, now)
+    if door == "token-proxy":  # it exchanges assertions, and nothing else
+        raise Refusal(7000218, type=ASSERTION_TYPE)
+    if not directory.is_secret(client.tenant_id, client.client_id, request.secret):
+        raise Refusal(7000215)
+    return Grant(client.tenant_id, client.client_id, _resource(request, client), by_secret=True)
 
 
 def check_algorithm(assertion: Assertion) -> None:
@@ -172,6 +187,16 @@ def read_assertion(text: str) -> Assertion:
         expires_on=_moment(claims, "exp"),
         not_before=_moment(claims, "nbf", 0.0),
     )
+
+
+def _client_of(request: TokenRequest, directory: Directory, now: float) -> Client:
+    known_tenant(request.tenant_id, directory, request.client_id)
+    client = directory.client(request.tenant_id, request.client_id, now)
+    if client is None:
+        raise Refusal(700016, client_id=request.client_id, tenant=request.tenant_id)
+    if client.principal_from is None or client.principal_from > now:
+        raise Refusal(7000229, client_id=request.client_id, tenant=request.tenant_id)
+    return client
 
 
 def _credential_for(assertion: Assertion, credentials: Iterable[Credential]) -> Credential:

@@ -5,7 +5,7 @@ impossible to hold when it is wrong.
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 from azwi_common import contract
@@ -42,6 +42,8 @@ class ClientRegistration:
     """Resources that the tenant knows for this client, exactly as in the scope; none: any."""
     delay_seconds: float = 0.0
     """Propagation: for so long the token endpoint does not see it yet (AADSTS700016)."""
+    secret: str | None = field(default=None, repr=False)
+    """A client secret by which it can get tokens too; it is never listed."""
 
     def __post_init__(self) -> None:
         """Refuse ids that no request could carry."""
@@ -144,10 +146,12 @@ Kind = Literal[
     "refuse",
     "untrusted",
     "skew",
+    "lag",
+    "concurrent",
 ]
-Place = Literal["token", "metadata", "keys", "issuer"]
+Place = Literal["token", "metadata", "keys", "issuer", "graph", "arm", "credentials"]
 
-SERVER_KINDS: Final = frozenset({"refuse", "untrusted", "skew"})
+SERVER_KINDS: Final = frozenset({"refuse", "untrusted", "skew", "lag"})
 """Faults of the whole server: they last until they are cleared and match everybody."""
 
 
@@ -160,7 +164,8 @@ class Fault:
     answers; ``reset`` sends a TCP reset; ``trickle`` sends the right answer byte by byte,
     ``seconds`` apart; ``truncate`` half of it; ``garbage`` 200 and no JSON. ``refuse`` closes the
     ports, ``untrusted`` serves a certificate of another CA, ``skew`` puts Entra ID's clock forward
-    by ``seconds``.
+    by ``seconds``. ``lag`` shows what Graph and ARM write only ``seconds`` later to readers and to
+    the token endpoint; ``concurrent`` is ARM's 409 for two writes at once on one identity.
     """
 
     kind: Kind
@@ -178,14 +183,14 @@ class Fault:
     """Heals after so many requests; None: lasts until cleared."""
     at: tuple[Place, ...] = ("token",)
     """Where it applies: token endpoint, metadata (openid-configuration, instance discovery),
-    Entra ID's keys, the OIDC issuer."""
+    Entra ID's keys, the OIDC issuer, Graph, ARM, ARM's writes of federated credentials."""
     client_id: str | None = None
     tenant_id: str | None = None
 
     def __post_init__(self) -> None:
         """Refuse what could not be applied."""
         selective = self.times is not None or self.client_id or self.tenant_id
-        waits = self.kind in ("latency", "trickle")
+        waits = self.kind in ("latency", "trickle", "lag")
         refusals = {
             f"A fault of kind {self.kind!r} matches everybody until it is cleared.": (
                 self.kind in SERVER_KINDS and selective
@@ -201,6 +206,9 @@ class Fault:
                 f"{self.content_type}{self.retry_after}".isprintable()
             ),
             "'status' must be 200 to 599.": not 200 <= self.status <= 599,
+            "A fault of kind 'concurrent' is for 'at': ['credentials'].": (
+                self.kind == "concurrent" and self.at != ("credentials",)
+            ),
             "A fault of kind 'aadsts' needs 'code', such as 700016.": (
                 self.kind == "aadsts" and self.code < 1
             ),
@@ -229,12 +237,36 @@ class Exchange:
     """Names of the faults that were applied."""
 
 
+@dataclass(kw_only=True)
+class ApiCall:
+    """One request to Graph or ARM that was seen; mutable, because its outcome comes later."""
+
+    time: float
+    """Unix time of arrival by the real clock, in seconds."""
+    api: Literal["graph", "arm"]
+    method: str
+    path: str
+    """Below the API's URL, without the query."""
+    status: int | None = None
+    """None: no answer yet, or none at all (hang, reset, client gone)."""
+    code: str | None = None
+    """Of a refusal."""
+    faults: tuple[str, ...] = ()
+    """Names of the faults that were applied."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Announcement:
     """Where a running emulator is and what is ready to be used: ``--json``, and ``GET /``."""
 
     authority_host: str
     issuer: str
+    graph_url: str
+    """Base URL of Microsoft Graph, before ``/v1.0``."""
+    arm_url: str
+    """Base URL of Azure Resource Manager, before ``/subscriptions``."""
+    subscription_id: str
+    resource_group: str
     control_url: str | None
     tenant_id: str
     client_id: str

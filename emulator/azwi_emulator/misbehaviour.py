@@ -11,7 +11,7 @@ from azwi_emulator.faults import Faults
 from azwi_emulator.messages import Fault
 
 Answer = Callable[[], Awaitable[web.StreamResponse]]
-"""The right answer, or that of an ``aadsts`` fault."""
+"""The right answer."""
 
 _LOOKS = 0.02  # seconds between two looks whether a hanging request may go
 _ABORT_AT_ONCE = struct.pack("ii", 1, 0)  # SO_LINGER on, 0 s: closing sends RST in place of FIN
@@ -25,7 +25,7 @@ async def act(
     request: web.Request, met: Mapping[str, Fault], faults: Faults, answer: Answer
 ) -> web.StreamResponse:
     """Answer ``request`` as the faults that it ``met`` want; raises NoAnswer where none is sent."""
-    await asyncio.sleep(sum(map(_delay, met.values())))
+    await delay(met)
     for name, fault in met.items():
         match fault.kind:
             case "answer" | "throttle" | "garbage":
@@ -39,6 +39,11 @@ async def act(
             case "truncate":
                 return await _truncate(request, await answer())
     return await answer()
+
+
+async def delay(met: Mapping[str, Fault]) -> None:
+    """Wait as long as the faults that a request ``met`` want."""
+    await asyncio.sleep(sum(map(_delay, met.values())))
 
 
 def _delay(fault: Fault) -> float:

@@ -6,6 +6,7 @@ from typing import Final
 
 from azwi_common import contract
 from azwi_emulator import claims, errors, wire
+from azwi_emulator.cloud import Cloud, Group, Subscription
 from azwi_emulator.messages import BINDING_AUDIENCE, CredentialRegistration, Registrations
 
 # Fixed, so that they can stand in a README; nobody's in the real Entra ID.
@@ -13,6 +14,9 @@ TENANT_ID: Final = "a2e1f0c4-5b6d-4e7f-8091-7e4a47e4a471"
 CLIENT_ID: Final = "c11e47c1-1e47-4c11-8e47-c11e47c11e47"
 NAMESPACE: Final = "default"
 SERVICE_ACCOUNT: Final = "demo"
+SUBSCRIPTION_ID: Final = "5ab5c219-7104-4d05-8e47-5ab5c2197104"
+RESOURCE_GROUP: Final = "azwi"
+LOCATION: Final = "westeurope"
 SUBJECT: Final = claims.subject(NAMESPACE, SERVICE_ACCOUNT)
 
 
@@ -28,6 +32,13 @@ def registrations(file: str | None) -> Registrations:
     return Registrations(
         clients=given.clients, credentials=(*made, *given.credentials), issuers=given.issuers
     )
+
+
+def furnish(cloud: Cloud) -> None:
+    """Put a subscription and an empty resource group of the ready-made tenant into ``cloud``."""
+    cloud.subscriptions[SUBSCRIPTION_ID] = Subscription(SUBSCRIPTION_ID, TENANT_ID, "azwi-emulator")
+    group = Group(subscription_id=SUBSCRIPTION_ID, name=RESOURCE_GROUP, location=LOCATION)
+    cloud.groups.put(group.key, group, now=0, lag=0)
 
 
 def _read(file: str) -> Registrations:

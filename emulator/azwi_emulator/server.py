@@ -8,17 +8,37 @@ import asyncio
 import contextlib
 import os
 import ssl
+from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
 from aiohttp import web
 
 from azwi_common import __version__
-from azwi_emulator import app, certificates, control, discovery, errors, files, token_proxy
+from azwi_emulator import (
+    app,
+    certificates,
+    control,
+    discovery,
+    errors,
+    files,
+    management,
+    state_file,
+    token_proxy,
+)
 from azwi_emulator.certificates import Authority, Names
+from azwi_emulator.cloud import Cloud
 from azwi_emulator.listener import Listener, TlsListener
 from azwi_emulator.messages import AccessTokenShape, Announcement
-from azwi_emulator.ready_made import CLIENT_ID, SUBJECT, TENANT_ID, registrations
+from azwi_emulator.ready_made import (
+    CLIENT_ID,
+    RESOURCE_GROUP,
+    SUBJECT,
+    SUBSCRIPTION_ID,
+    TENANT_ID,
+    furnish,
+    registrations,
+)
 from azwi_emulator.settings import OFF, Settings
 from azwi_emulator.state import State
 from azwi_emulator.token_files import TokenFiles
@@ -80,6 +100,9 @@ class Emulator:
             access_tokens=AccessTokenShape(
                 lifetime_seconds=settings.token_lifetime, size_bytes=settings.token_size
             ),
+            consistency_delay=settings.consistency_delay,
+            page_size=settings.page_size,
+            **_kept(settings.state),
         )
         self._write_authority(authority)
         self._tokens = TokenFiles(self._dir, self.state.issuer, bound=proxy is not None)
@@ -151,6 +174,10 @@ class Emulator:
         return Announcement(
             authority_host=self.state.authority,
             issuer=self.state.issuer.url,
+            graph_url=management.base_url(self.state.authority, "graph"),
+            arm_url=management.base_url(self.state.authority, "arm"),
+            subscription_id=SUBSCRIPTION_ID,
+            resource_group=RESOURCE_GROUP,
             control_url=f"http://{control_host}:{steered.port}" if steered else None,
             tenant_id=TENANT_ID,
             client_id=CLIENT_ID,
@@ -191,6 +218,19 @@ class Emulator:
                     " Give a PEM file."
                 ) from error
         return context
+
+
+def _kept(state: str | None) -> dict[str, Callable[[Cloud], None]]:
+    """How Graph and ARM begin, and who keeps them; raises StartFailed for a file of no use."""
+    if state is None:
+        return {"furnish": furnish}
+    file = state_file.StateFile(state)
+
+    def furnish_from_file(cloud: Cloud) -> None:
+        furnish(cloud)
+        file.furnish(cloud)
+
+    return {"furnish": furnish_from_file, "keep": file.keep}
 
 
 def _url(settings: Settings, port: int) -> str:

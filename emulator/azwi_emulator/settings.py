@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from azwi_common import contract
 from azwi_common.settings import Env
-from azwi_emulator.messages import LARGEST_TOKEN
+from azwi_emulator.messages import LARGEST_TOKEN, LONGEST_WAIT
 
 
 class ListenPort(int):
@@ -34,6 +34,22 @@ class OptionalPort(ListenPort):
             raise ValueError(f"{error}, or off") from error
 
 
+class Seconds(float):
+    """A duration in seconds."""
+
+    @classmethod
+    def from_text(cls, text: str) -> Self:
+        """Parse a number; ValueError says what is allowed."""
+        try:
+            value = cls(text)
+        except ValueError:
+            value = cls(-1)
+        if not 0 <= value <= LONGEST_WAIT:
+            raise ValueError(f"must be a number of seconds from 0 to {LONGEST_WAIT:.0f}")
+        return value
+
+
+AT_ONCE: Final = Seconds(0)
 ANY_PORT: Final = OptionalPort(0)
 OFF: Final = OptionalPort(-1)
 
@@ -132,6 +148,26 @@ class Settings:
         int,
         Env("AZWI_EMULATOR_TOKEN_SIZE", "size of access tokens in bytes, about", "--token-size"),
     ] = 1600
+    state: Annotated[
+        str | None,
+        Env(
+            "AZWI_EMULATOR_STATE",
+            "JSON file that keeps what Graph and ARM made; unset: it is gone at the end",
+            "--state",
+        ),
+    ] = None
+    consistency_delay: Annotated[
+        Seconds,
+        Env(
+            "AZWI_EMULATOR_CONSISTENCY_DELAY",
+            "seconds after which readers and the token endpoint see what Graph and ARM write",
+            "--consistency-delay",
+        ),
+    ] = AT_ONCE
+    page_size: Annotated[
+        int,
+        Env("AZWI_EMULATOR_PAGE_SIZE", "most objects on a page of Graph and ARM", "--page-size"),
+    ] = 100
     log_level: Annotated[
         Literal["debug", "info", "warning", "warn", "error"],
         Env(contract.LOG_LEVEL, "least level that is logged", "--log-level"),
@@ -146,5 +182,7 @@ class Settings:
             yield "AZWI_EMULATOR_WRITE_CA_KEY is for a new CA: leave it out with a CA file."
         if found.get("token_size", 0) > LARGEST_TOKEN:
             yield f"AZWI_EMULATOR_TOKEN_SIZE must be {LARGEST_TOKEN} bytes at most."
+        if found.get("page_size") == 0:
+            yield "AZWI_EMULATOR_PAGE_SIZE must be at least 1."
         if found.get("token_lifetime") == 0:
             yield "AZWI_EMULATOR_TOKEN_LIFETIME must be at least 1 second."

@@ -6,12 +6,23 @@ One object, owned by ``server.Emulator``; ``app`` reads it, ``control`` changes 
 import collections
 import secrets
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from azwi_emulator import claims, directory, discovery, errors, faults, federation, issuer, keys
+from azwi_emulator import (
+    claims,
+    cloud,
+    directory,
+    discovery,
+    errors,
+    faults,
+    federation,
+    issuer,
+    keys,
+)
 from azwi_emulator.messages import (
     AccessTokenShape,
+    ApiCall,
     ClientRegistration,
     CredentialRegistration,
     Exchange,
@@ -23,10 +34,15 @@ MOST_EXCHANGES = 10_000  # enough for a load test's verdict, a few MB
 _SHORTEST, _LONGEST = 3600, 5399  # Entra ID: 60 to 90 minutes at random
 
 
+def _nothing(_: cloud.Cloud) -> None:
+    """Nothing to furnish, or nobody who keeps it."""
+
+
 class State:
     """Everything that requests read and the control endpoint changes.
 
-    ``authority`` is the base URL with a trailing slash.
+    ``authority`` is the base URL with a trailing slash; ``furnish`` puts into Graph and ARM what is
+    there at the start; ``keep`` is called with them after each of their writes.
     """
 
     def __init__(
@@ -36,13 +52,21 @@ class State:
         *,
         registrations: Registrations,
         access_tokens: AccessTokenShape,
+        furnish: Callable[[cloud.Cloud], None] = _nothing,
+        keep: Callable[[cloud.Cloud], None] = _nothing,
+        consistency_delay: float = 0.0,
+        page_size: int = 100,
     ) -> None:
         self.authority = authority
         self.issuer = issuer.Issuer(authority.rstrip("/") + issuer.PATH)
         self.issuer_keys = issuer_keys
         self.entra_keys = keys.KeyRing()
         self.faults = faults.Faults()
+        self.page_size = page_size
+        self.written: set[str] = set()
+        """Identities of which a federated credential is being written right now."""
         self._at_start = registrations, access_tokens
+        self._furnish, self._keep, self._delay = furnish, keep, consistency_delay
         self.reset()
 
     def reset(self) -> None:
@@ -51,6 +75,7 @@ class State:
         self.directory = directory.Directory()
         self.exchanges: collections.deque[Exchange] = collections.deque(maxlen=MOST_EXCHANGES)
         self.exchange_count = 0
+        self.calls: collections.deque[ApiCall] = collections.deque(maxlen=MOST_EXCHANGES)
         self.faults.clear_all()
         self.issuer_keys.forget()
         for client in registrations.clients:
@@ -59,6 +84,18 @@ class State:
             self.add_credential(credential)
         for external in registrations.issuers:
             self.add_issuer(external)
+        self.cloud = cloud.Cloud(self.directory)
+        self._furnish(self.cloud)
+        self.keep()
+
+    def keep(self) -> None:
+        """Keep what Graph and ARM hold, where that was asked for; raises StartFailed."""
+        self._keep(self.cloud)
+
+    def lag(self) -> float:
+        """Seconds after which what Graph and ARM write is seen."""
+        fault = self.faults.lag()
+        return self._delay if fault is None else fault
 
     def now(self) -> float:
         """Unix time by Entra ID's clock, which a fault may have moved."""
@@ -74,6 +111,10 @@ class State:
                 self._visible_from(registration.delay_seconds),
             )
         )
+        if registration.secret:
+            self.directory.set_secret(
+                registration.tenant_id, registration.client_id, registration.secret
+            )
 
     def add_credential(self, registration: CredentialRegistration) -> str:
         """Register a federated credential; answers its id."""
@@ -104,6 +145,10 @@ class State:
         """The requests that are kept, oldest first, of one client or of all."""
         wanted = None if client_id is None else client_id.lower()
         return (seen for seen in self.exchanges if wanted in (None, seen.client_id.lower()))
+
+    def calls_of(self, api: str | None) -> Sequence[ApiCall]:
+        """The calls of Graph and ARM that are kept, oldest first, of one API or of both."""
+        return [seen for seen in self.calls if api in (None, seen.api)]
 
     def token_answer(self, granted: federation.Grant) -> dict[str, Any]:
         """The token endpoint's JSON for a granted request."""

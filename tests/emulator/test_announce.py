@@ -9,6 +9,10 @@ from azwi_emulator.messages import Announcement
 WHERE = Announcement(
     authority_host="https://127.0.0.1:1/",
     issuer="https://127.0.0.1:1/issuer/",
+    graph_url="https://127.0.0.1:1/graph",
+    arm_url="https://127.0.0.1:1/arm",
+    subscription_id="s",
+    resource_group="g",
     control_url="http://127.0.0.1:2",
     tenant_id="t",
     client_id="c",
@@ -48,6 +52,11 @@ def test_a_command_to_try_is_printed_with_files_in_place_of_tokens() -> None:
 def test_the_control_url_is_printed_where_there_is_one() -> None:
     assert "http://127.0.0.1:2/" in announce.text(WHERE)
     assert "Steer" not in announce.text(dataclasses.replace(WHERE, control_url=None))
+
+
+def test_graph_and_arm_are_named_with_what_is_ready_there() -> None:
+    named = "# Microsoft Graph: https://127.0.0.1:1/graph, ARM: https://127.0.0.1:1/arm"
+    assert f"{named} (subscription s, resource group g)" in announce.text(WHERE)
 
 
 def test_the_token_proxy_is_offered_in_comments() -> None:

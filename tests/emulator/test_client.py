@@ -49,3 +49,7 @@ def test_a_registered_client_can_be_deleted(emulator: Emulator) -> None:
     emulator.control.delete_client(TENANT, "c")
     with pytest.raises(errors.ControlError, match="No client 'c'"):
         emulator.control.delete_client(TENANT, "c")
+
+
+def test_calls_arrive_as_they_were_seen(emulator: Emulator) -> None:
+    assert emulator.control.calls() == []

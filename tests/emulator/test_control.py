@@ -134,3 +134,31 @@ def test_a_reset_goes_back_to_the_start(entra: "Entra", emulator: Emulator) -> N
     assert [seen.client_id for seen in control.exchanges()] == [entra.where.client_id]
     assert entra.token(tenant=TENANT).json["error_codes"] == [90002]
     assert _call(emulator, "GET", "/access-tokens")[1]["lifetimeSeconds"] is None
+
+
+def test_a_client_secret_gets_tokens_and_is_never_listed(
+    entra: "Entra", emulator: Emulator
+) -> None:
+    body = {"tenantId": TENANT, "clientId": CLIENT, "secret": "hush"}
+    assert _call(emulator, "PUT", "/clients", json.dumps(body).encode())[0] == 200
+
+    def ask(secret: str) -> int:
+        answer = entra.token(
+            tenant=TENANT,
+            client_id=CLIENT,
+            client_secret=secret,
+            client_assertion="",
+            client_assertion_type="",
+        )
+        return int(answer.json.get("error_codes", [0])[0])
+
+    assert [ask("hush"), ask("rush")] == [0, 7000215]
+    assert "hush" not in json.dumps(_call(emulator, "GET", "/clients")[1])
+    assert "hush" not in json.dumps(_call(emulator, "GET", "/exchanges")[1])
+
+
+def test_calls_of_graph_and_arm_are_listed(entra: "Entra", emulator: Emulator) -> None:
+    entra.ask("/graph/v1.0/applications")
+    (call,) = _call(emulator, "GET", "/calls?api=graph")[1]["calls"]
+    assert (call["path"], call["status"]) == ("/v1.0/applications", 401)
+    assert _call(emulator, "GET", "/calls?api=arm")[1]["calls"] == []

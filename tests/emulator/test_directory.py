@@ -3,7 +3,13 @@
 import pytest
 
 from azwi_emulator import errors
-from azwi_emulator.directory import CREDENTIALS_PER_CLIENT, Client, Credential, Directory
+from azwi_emulator.directory import (
+    CREDENTIALS_PER_CLIENT,
+    Client,
+    Credential,
+    Directory,
+    principal_id,
+)
 
 NOW = 1_000.0
 
@@ -76,3 +82,30 @@ def test_a_client_has_as_many_credentials_as_entra_id_allows() -> None:
         known.add_credential(_credential(subject=str(number)))
     with pytest.raises(errors.RequestRefused, match="delete one first"):
         known.add_credential(_credential(subject="one more"))
+
+
+def test_a_secret_is_known_by_its_client_alone_and_goes_with_it() -> None:
+    known = Directory()
+    known.add_client(Client("t", "c"))
+    known.set_secret("T", "C", "hush")
+    tried = [("t", "c", "hush"), ("t", "c", "HUSH"), ("t", "c", ""), ("t", "other", "hush")]
+    assert [known.is_secret(*one) for one in tried] == [True, False, False, False]
+    known.remove_client("t", "c")
+    assert not known.is_secret("t", "c", "hush")
+
+
+def test_no_secret_is_kept() -> None:
+    known = Directory()
+    known.set_secret("t", "c", "hush")
+    assert "hush" not in repr(vars(known))
+
+
+def test_a_client_is_registered_before_it_is_visible() -> None:
+    known = Directory()
+    known.add_client(Client("t", "c", visible_from=5))
+    assert known.client("t", "c", 4) is None
+    assert known.registered("T", "C") is not None
+
+
+def test_a_principals_id_is_the_same_whatever_the_case() -> None:
+    assert principal_id("T", "C") == principal_id("t", "c") != principal_id("t", "d")

@@ -91,3 +91,19 @@ def test_a_forgotten_pile_of_faults_is_refused() -> None:
     faults.put("0", SLOW)
     with pytest.raises(errors.RequestRefused, match="clear some"):
         faults.put("one more", HANG)
+
+
+def test_a_request_may_be_at_several_places() -> None:
+    faults = Faults()
+    faults.put("f", Fault(kind="concurrent", at=("credentials",)))
+    assert faults.take("arm") == {}
+    assert list(faults.take("arm", "credentials")) == ["f"]
+
+
+def test_the_lag_is_that_of_the_fault_that_was_set_last() -> None:
+    faults = Faults()
+    assert faults.lag() is None
+    faults.put("one", Fault(kind="lag", seconds=1))
+    faults.put("two", Fault(kind="lag", seconds=2))
+    assert faults.lag() == 2
+    assert faults.take("arm") == {}

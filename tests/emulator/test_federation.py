@@ -303,3 +303,54 @@ def test_a_form_is_decoded_once_and_empty_fields_are_absent() -> None:
 def test_a_field_that_is_given_twice_is_refused() -> None:
     with pytest.raises(Refusal, match="AADSTS90013"):
         federation.parse_form("client_id=a&client_id=b")
+
+
+def _by_secret(known: Directory, door: Door = "entra", **changes: str) -> Grant | int:
+    fields = {
+        "grant_type": "client_credentials",
+        "client_id": CLIENT,
+        "scope": SCOPE,
+        "client_secret": "hush",
+        **changes,
+    }
+    try:
+        request = federation.parse(TENANT, {name: text for name, text in fields.items() if text})
+        return federation.grant_by_secret(request, known, door=door, now=NOW)
+    except Refusal as refusal:
+        return refusal.code
+
+
+def test_a_client_may_prove_itself_by_its_secret() -> None:
+    known = _directory()
+    assert _by_secret(known) == 7000215
+    known.set_secret(TENANT, CLIENT, "hush")
+    assert _by_secret(known) == Grant(TENANT, CLIENT, "https://vault.azure.net", by_secret=True)
+    assert _by_secret(known, client_secret="rush") == 7000215
+    assert _by_secret(known, client_id="nobody") == 700016
+    assert _by_secret(known, scope="") == 900144
+    assert _by_secret(known, scope="x") == 1002012
+    assert _by_secret(known, client_secret="") == 7000218
+
+
+def test_the_token_proxy_takes_no_secret() -> None:
+    known = _directory()
+    known.set_secret(TENANT, CLIENT, "hush")
+    assert _by_secret(known, door="token-proxy") == 7000218
+
+
+def test_a_secret_does_not_show_itself() -> None:
+    request = federation.TokenRequest(TENANT, CLIENT, SCOPE, "", "hush")
+    assert "hush" not in repr(request)
+
+
+@pytest.mark.parametrize(
+    ("principal_from", "code"), [(None, 7000229), (NOW + 1, 7000229), (NOW, 0)]
+)
+def test_a_client_without_a_service_principal_gets_no_token(
+    principal_from: float | None, code: int
+) -> None:
+    known = _directory()
+    known.add_client(Client(TENANT, CLIENT, principal_from=principal_from))
+    known.set_secret(TENANT, CLIENT, "hush")
+    found = _by_secret(known)
+    assert (found if isinstance(found, int) else 0) == code

@@ -75,6 +75,9 @@ def test_one_line_of_json_says_where_everything_is(run: Run) -> None:
     assert {"authorityHost", "controlUrl", "tenantId", "clientId", "caFile", "tokenFile"} <= set(
         announced
     )
+    assert announced["graphUrl"] == f"{announced['authorityHost']}graph"
+    assert announced["armUrl"] == f"{announced['authorityHost']}arm"
+    assert {"subscriptionId", "resourceGroup"} <= set(announced)
     assert announced["pid"] == run.process.pid
     assert run.stop() == 0
     assert run.output.read() == ""
@@ -182,3 +185,62 @@ def _finished(*arguments: str) -> subprocess.CompletedProcess[str]:
         timeout=START,
         check=False,
     )
+
+
+def _graph(announced: dict[str, str], method: str, path: str, body: str = "") -> Any:
+    token = _shell(
+        f"curl -sS --cacert {announced['caFile']} -d grant_type=client_credentials"
+        f" -d client_id={announced['clientId']} -d scope=https://graph.microsoft.com/.default"
+        " -d client_assertion_type=urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+        f" --data-urlencode client_assertion@{announced['tokenFile']}"
+        f" {announced['authorityHost']}{announced['tenantId']}/oauth2/v2.0/token"
+    )["access_token"]
+    data = f"-d '{body}'" if body else ""
+    return _shell(
+        f"curl -sS --cacert {announced['caFile']} -X {method} -H 'Authorization: Bearer {token}'"
+        f" -H 'Content-Type: application/json' {data}"
+        f" '{announced['graphUrl']}/v1.0{path}'"
+    )
+
+
+def test_what_was_made_is_there_after_a_kill_where_it_is_kept(log: Path, tmp_path: Path) -> None:
+    names = []
+    for number in range(3):
+        started = Run(log, "--json", f"--state={tmp_path / 'state.json'}")
+        try:
+            announced = json.loads(started.output.readline())
+            _graph(announced, "POST", "/applications", f'{{"displayName":"app {number}"}}')
+            listed = _graph(announced, "GET", "/applications")["value"]
+            names.append([app["displayName"] for app in listed])
+        finally:
+            started.process.kill()  # no chance to write anything at the end
+            started.process.wait(START)
+            started.output.close()
+    assert names[-1] == ["app 0", "app 1", "app 2"]
+
+
+def test_without_a_state_file_nothing_is_kept(log: Path) -> None:
+    for _ in range(2):
+        started = Run(log, "--json")
+        try:
+            announced = json.loads(started.output.readline())
+            assert _graph(announced, "GET", "/applications")["value"] == []
+            _graph(announced, "POST", "/applications", '{"displayName":"app"}')
+        finally:
+            started.stop()
+            started.output.close()
+
+
+def test_a_state_that_cannot_be_used_is_a_sentence(tmp_path: Path) -> None:
+    file = tmp_path / "state.json"
+    file.write_text('{"version":1,"groups":')
+    done = _finished(f"--state={file}")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert f"The state in {file} cannot be used. It is not JSON" in done.stderr
+    assert file.read_text() == '{"version":1,"groups":'
+
+
+def test_a_state_that_cannot_be_written_is_a_sentence_at_the_start(tmp_path: Path) -> None:
+    done = _finished(f"--state={tmp_path / 'none' / 'state.json'}")
+    assert done.returncode == 1
+    assert "Make the directory writable, or choose another file by --state." in done.stderr

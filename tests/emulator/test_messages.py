@@ -31,6 +31,9 @@ TENANT = "11111111-2222-3333-4444-555555555555"
         ({"kind": "hang", "at": []}, "'at'"),
         ({"kind": "answer", "contentType": "a\r\nX: y"}, "'contentType'"),
         ({"kind": "skew", "seconds": math.nan}, "'seconds'"),
+        ({"kind": "lag"}, "needs 'seconds'"),
+        ({"kind": "lag", "seconds": 1, "times": 1}, "until it is cleared"),
+        ({"kind": "concurrent"}, "is for 'at'"),
         ({"kind": "explode"}, "'kind' must be one of"),
     ],
 )
@@ -67,3 +70,8 @@ def test_an_issuer_is_an_https_address() -> None:
 def test_access_tokens_have_a_possible_shape(shape: dict[str, Any]) -> None:
     with pytest.raises(errors.BadMessage):
         wire.read(AccessTokenShape, shape)
+
+
+def test_a_secret_does_not_show_itself() -> None:
+    registration = ClientRegistration(tenant_id=TENANT, client_id="c", secret="hush")
+    assert "hush" not in repr(registration)

@@ -207,3 +207,10 @@ def test_a_skewed_clock_refuses_good_assertions(
     assert answer.json["error_codes"] == [700024]
     shown = time.strptime(answer.json["timestamp"], "%Y-%m-%d %H:%M:%SZ")
     assert abs(time.mktime(shown) - time.mktime(time.gmtime()) - seconds) < 5
+
+
+def test_a_refusal_may_be_late_too(entra: "Entra", emulator: Emulator) -> None:
+    emulator.control.fault(Fault(kind="aadsts", code=700016, latency=0.3))
+    started = time.monotonic()
+    assert entra.token().json["error_codes"] == [700016]
+    assert time.monotonic() - started >= 0.3

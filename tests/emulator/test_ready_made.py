@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from azwi_emulator import errors, ready_made
+from azwi_emulator.cloud import Cloud
+from azwi_emulator.directory import Directory
 from azwi_emulator.messages import ClientRegistration, ExternalIssuer
 
 TENANT = "11111111-2222-3333-4444-555555555555"
@@ -57,3 +59,12 @@ def test_a_file_that_cannot_be_used_is_a_sentence_with_its_name(
     with pytest.raises(errors.StartFailed, match=part) as caught:
         ready_made.registrations(str(file))
     assert str(file) in str(caught.value)
+
+
+def test_a_subscription_and_a_resource_group_of_the_tenant_are_ready() -> None:
+    cloud = Cloud(Directory())
+    ready_made.furnish(cloud)
+    (subscription,) = cloud.subscriptions.values()
+    (group,) = cloud.groups.all()
+    assert subscription.tenant_id == ready_made.TENANT_ID
+    assert group.subscription_id == subscription.id == ready_made.SUBSCRIPTION_ID

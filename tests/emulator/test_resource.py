@@ -54,3 +54,27 @@ def test_any_other_token_is_a_401_with_a_reason(authorization: str, part: str) -
     with pytest.raises(errors.RequestRefused, match=part) as caught:
         _claims(authorization)
     assert caught.value.status == 401
+
+
+@pytest.mark.parametrize(
+    ("authorization", "why"),
+    [
+        ("", "missing"),
+        ("Bearer x", "invalid"),
+        (_bearer(aud="https://other"), "audience"),
+        (_bearer(exp=NOW), "expired"),
+    ],
+)
+def test_what_is_wrong_with_a_token_is_told_apart(authorization: str, why: str) -> None:
+    with pytest.raises(errors.TokenRefused) as caught:
+        _claims(authorization)
+    assert caught.value.why == why
+
+
+def test_a_resource_may_have_several_names() -> None:
+    names = {"https://vault.azure.net", "https://vault.azure.net/"}
+    for name in names:
+        claims = resource.claims_of(
+            _bearer(aud=name), PUBLISHED, authority=AUTHORITY, audience=names, now=NOW
+        )
+        assert claims["aud"] == name

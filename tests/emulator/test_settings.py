@@ -41,6 +41,13 @@ def test_the_control_port_is_a_number_or_off(text: str, port: int) -> None:
         ({"AZWI_EMULATOR_CA_FILE": "ca.pem"}, "must be set together"),
         ({"AZWI_EMULATOR_TOKEN_SIZE": "100001"}, "AZWI_EMULATOR_TOKEN_SIZE must be 100000"),
         ({"AZWI_EMULATOR_TOKEN_LIFETIME": "0"}, "AZWI_EMULATOR_TOKEN_LIFETIME must be at least"),
+        ({"AZWI_EMULATOR_PAGE_SIZE": "0"}, "AZWI_EMULATOR_PAGE_SIZE must be at least 1"),
+        (
+            {"AZWI_EMULATOR_CONSISTENCY_DELAY": "soon"},
+            "AZWI_EMULATOR_CONSISTENCY_DELAY must be a number of seconds from 0 to 3600.",
+        ),
+        ({"AZWI_EMULATOR_CONSISTENCY_DELAY": "-1"}, "must be a number of seconds"),
+        ({"AZWI_EMULATOR_CONSISTENCY_DELAY": "nan"}, "must be a number of seconds"),
         (
             {
                 "AZWI_EMULATOR_CA_FILE": "a",
@@ -55,3 +62,8 @@ def test_a_wrong_setting_is_a_sentence(variables: dict[str, str], sentence: str)
     with pytest.raises(common.SettingsError) as caught:
         common.load(Settings, variables)
     assert sentence in str(caught.value)
+
+
+def test_a_delay_may_be_a_part_of_a_second() -> None:
+    settings = common.load(Settings, {"AZWI_EMULATOR_CONSISTENCY_DELAY": "0.5"})
+    assert settings.consistency_delay == 0.5

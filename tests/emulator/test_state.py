@@ -99,3 +99,36 @@ def test_lifetimes_are_sixty_to_ninety_minutes_at_random() -> None:
     lifetimes = {known.token_answer(granted)["expires_in"] for _ in range(20)}
     assert len(lifetimes) > 1
     assert all(3600 <= lifetime < 5400 for lifetime in lifetimes)
+
+
+def test_the_lag_is_that_of_the_settings_unless_a_fault_sets_it() -> None:
+    known = state.State(
+        "https://login.example/",
+        IssuerKeys(ssl.create_default_context()),
+        registrations=Registrations(),
+        access_tokens=AccessTokenShape(),
+        consistency_delay=3,
+    )
+    assert known.lag() == 3
+    known.faults.put("f", Fault(kind="lag", seconds=1))
+    assert known.lag() == 1
+
+
+def test_graph_and_arm_are_furnished_and_kept_at_the_start_and_at_each_reset() -> None:
+    happened: list[str] = []
+    known = state.State(
+        "https://login.example/",
+        IssuerKeys(ssl.create_default_context()),
+        registrations=Registrations(),
+        access_tokens=AccessTokenShape(),
+        furnish=lambda _: happened.append("furnish"),
+        keep=lambda _: happened.append("keep"),
+    )
+    known.reset()
+    assert happened == ["furnish", "keep"] * 2
+
+
+def test_a_secret_that_is_registered_is_known() -> None:
+    known = _state()
+    known.add_client(ClientRegistration(tenant_id=TENANT, client_id="c", secret="hush"))
+    assert known.directory.is_secret(TENANT, "c", "hush")
