@@ -83,7 +83,6 @@ def namespace(entra: EntraId) -> Iterator[Namespace]:
 def _namespace(entra: EntraId) -> Iterator[Namespace]:
     made = Namespace(f"test-{os.getpid()}-{next(_numbers)}")
     cluster.run(cluster.SCRIPT, "kubectl", "create", "namespace", made.name)
-    entra.register(ISSUER, made.name, "app")
     made.apply(
         {
             "apiVersion": "v1",
@@ -92,7 +91,8 @@ def _namespace(entra: EntraId) -> Iterator[Namespace]:
             "data": {"ca.pem": entra.ca},
         }
     )
-    yield made
+    with entra.registered(ISSUER, made.name, "app"):
+        yield made
     cluster.run(cluster.SCRIPT, "kubectl", "delete", "namespace", made.name, "--wait=false")
 
 

@@ -22,7 +22,8 @@ for name in sys.argv[1:]:
     importlib.import_module(name)
 used = {name.split(".")[0] for name in sys.modules}
 found = {name.split(".")[0] for name in os.listdir("/app") if not name.endswith(".dist-info")}
-print(json.dumps(sorted(found - used - {"__pycache__", "attrs"})))  # attrs: another name of attr
+# attrs: another name of attr; certifi: for a base image without certificate authorities (trust.py)
+print(json.dumps(sorted(found - used - {"__pycache__", "attrs", "certifi"})))
 """
 MEBI = 1 << 20
 

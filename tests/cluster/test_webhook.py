@@ -332,15 +332,16 @@ def test_the_sidecars_port_is_the_one_of_the_annotation(home: Namespace) -> None
 def test_a_pod_with_two_identities_gets_the_one_that_it_names(
     home: Namespace, entra: EntraId
 ) -> None:
-    entra.register("https://issuer.example", home.name, "app", client_id=OTHER_CLIENT)
     resource = "/subscriptions/s/resourceGroups/g/providers/Microsoft.ManagedIdentity/x/other"
     mapped = json.dumps([{"clientId": OTHER_CLIENT, "resourceId": resource}])
     home.apply(pod(identities=mapped, proxy_only="true"))
     home.wait("pod/app", READY)
-    for more, wanted in (("", client(entra)), (f"&msi_res_id={resource}", OTHER_CLIENT)):
-        answer = token(home, "https://vault.azure.net", more=more)
-        assert entra.exchanges()[-1]["clientId"] == wanted
-        assert answer["token_type"] == "Bearer"
+    issuer = "https://issuer.example"  # of cluster.sh
+    with entra.registered(issuer, home.name, "app", client_id=OTHER_CLIENT):
+        for more, wanted in (("", client(entra)), (f"&msi_res_id={resource}", OTHER_CLIENT)):
+            answer = token(home, "https://vault.azure.net", more=more)
+            assert entra.exchanges()[-1]["clientId"] == wanted
+            assert answer["token_type"] == "Bearer"
     assert asked(home) == 2
 
 

@@ -110,15 +110,25 @@ class EntraId:
         """Hand in an issuer's public keys."""
         self._call("PUT", "issuers", {"issuer": issuer, "jwks": jwks})
 
-    def register(self, issuer: str, namespace: str, account: str, *, client_id: str = "") -> None:
-        """A federated credential for this service account, of the announced client or another."""
+    @contextlib.contextmanager
+    def registered(
+        self, issuer: str, namespace: str, account: str, *, client_id: str = ""
+    ) -> Iterator[None]:
+        """A federated credential for this service account, of the announced client or another.
+
+        For the block: Entra ID allows no more than 20 of one client.
+        """
         credential = {
             "tenantId": self.announced["tenantId"],
             "clientId": client_id or self.announced["clientId"],
             "issuer": issuer,
             "subject": f"system:serviceaccount:{namespace}:{account}",
         }
-        self._call("POST", "credentials", credential)
+        made = self._call("POST", "credentials", credential)["id"]
+        try:
+            yield
+        finally:
+            self._call("DELETE", f"credentials/{made}")
 
     def _call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
         """The control endpoint listens inside the cluster's namespaces only."""
