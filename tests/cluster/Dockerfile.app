@@ -6,7 +6,7 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/* /var/cache/apt/*
 COPY images/locks/ /locks/
 # The proxy's lock holds msal and what it needs; two more entries complete azure-identity.
-RUN awk '/^[a-z]/ {wanted = /^(azure-|msal-extensions)/} wanted' /locks/dev.txt >/locks/app.txt \
+RUN awk '/^[a-z]/ {wanted = /^(azure-core|azure-identity|msal-extensions)==/} wanted' /locks/dev.txt >/locks/app.txt \
     && python3 -m pip install --no-cache-dir --break-system-packages --require-hashes --only-binary :all: \
         --requirement /locks/proxy.txt --requirement /locks/app.txt
 USER 1000:1000
