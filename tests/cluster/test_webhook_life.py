@@ -229,7 +229,7 @@ def test_false_means_false_whatever_the_reference_makes_of_it(
 def test_before_ours_its_containers_stay_and_a_warning_names_their_image(
     home: Namespace, reference: str
 ) -> None:
-    with configured("000-before-all", reference, home):
+    with configured("0-before-all", reference, home):
         spec, warnings = shown(home, pod(), "reference.example")
     images = {container["name"]: container["image"] for container in spec["initContainers"]}
     assert images["azwi-proxy"] == "reference.example/proxy"

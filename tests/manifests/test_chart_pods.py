@@ -24,7 +24,7 @@ def test_it_may_do_what_it_needs_and_nothing_else(helm4: Path) -> None:
             "apiGroups": ["admissionregistration.k8s.io"],
             "resources": ["mutatingwebhookconfigurations"],
             "resourceNames": [contract.WEBHOOK_CONFIGURATION],
-            "verbs": ["get", "list", "watch", "patch", "update"],
+            "verbs": ["get", "list", "watch", "patch"],
         },
     ]
     role = chart.one(objects, "Role")
@@ -34,7 +34,7 @@ def test_it_may_do_what_it_needs_and_nothing_else(helm4: Path) -> None:
             "apiGroups": [""],
             "resources": ["secrets"],
             "resourceNames": [contract.WEBHOOK_SECRET],
-            "verbs": ["get", "list", "watch", "patch", "update"],
+            "verbs": ["get", "list", "watch", "update"],
         }
     ]
     for kind in ("ClusterRoleBinding", "RoleBinding"):
@@ -105,7 +105,7 @@ def test_it_has_a_request_for_everything_and_no_cpu_limit(helm4: Path) -> None:
     (container,) = chart.pod_of(chart.rendered(helm4, {}))["containers"]
     assert container["resources"] == {
         "requests": {"cpu": "100m", "memory": "64Mi"},
-        "limits": {"memory": "128Mi"},
+        "limits": {"memory": "256Mi"},
     }
 
 
