@@ -79,8 +79,9 @@ images: ## build every image with docker, podman or buildah; PUSH=registry/prefi
 manifests: .venv/.made ## write manifests/deploy/azwi-webhook.yaml from the chart (needs Go, once)
 	@$(BIN)/python scripts/manifests.py
 
-docs: .venv/.made ## write docs/settings.md from the settings classes
+docs: .venv/.made ## write docs/settings.md and docs/azwi.md from the code
 	@$(BIN)/python scripts/settings_page.py
+	@$(BIN)/python scripts/azwi_page.py
 
 locks: .venv/.made ## resolve the locks anew, within pyproject.toml's bounds
 	@scripts/lock.sh

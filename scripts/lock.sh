@@ -17,4 +17,4 @@ lock proxy --extra proxy
 lock init --extra init
 lock webhook --extra webhook
 lock emulator --extra emulator
-lock dev --extra proxy --extra init --extra webhook --extra emulator --group dev
+lock dev --extra proxy --extra init --extra webhook --extra cli --extra emulator --group dev

@@ -11,11 +11,12 @@ PACKAGES = (
     "proxy/azwi_proxy",
     "init/azwi_init",
     "webhook/azwi_webhook",
+    "cli/azwi_cli",
     "emulator/azwi_emulator",
 )
 REQUIRED = (
     "pyproject.toml", "proxy", "init", "images", "manifests", "tests", "Dockerfile.proxy",
-    "Dockerfile.init", "common", "emulator", "bench", "docs",
+    "Dockerfile.init", "common", "cli", "emulator", "bench", "docs",
 )  # fmt: skip
 # Pure data or declarations, held by the tests of the modules that use them.
 WITHOUT_TESTS = {"__init__", "errors"}

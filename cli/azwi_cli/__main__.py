@@ -1,0 +1,62 @@
+"""``azwi``: runs a command of the table; the one place where errors become exit codes."""
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import Any
+
+import typer
+
+from azwi_cli import commands, completion, errors, output
+
+_PLUGIN = "kubectl-azwi"
+_REPORT = "This is a mistake of azwi's: add --debug to see where, and report it."
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; its exit code, of ``errors.Code`` where it is not 0."""
+    name = "kubectl azwi" if os.path.basename(sys.argv[0]) == _PLUGIN else "azwi"
+    if completion.VARIABLE in os.environ:
+        completion.prepare()
+    try:
+        result = commands.root().main(
+            args=argv, prog_name=name, complete_var=completion.VARIABLE, standalone_mode=False
+        )
+        sys.stdout.flush()
+    except errors.AzwiError as error:
+        return _told(str(error), error.code)
+    except typer.TyperException as error:
+        return _misused(error)
+    except (KeyboardInterrupt, typer.Abort):
+        return _told("Interrupted.", errors.Code.INTERRUPTED)
+    except BrokenPipeError:
+        # Whoever read the output has left: say nothing, and let nothing be said at exit either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return errors.Code.FAILED
+    except Exception as error:  # noqa: BLE001  # the last resort: a traceback helps no user
+        return _told(f"{type(error).__name__}: {error}. {_REPORT}", errors.Code.FAILED)
+    return int(result or 0)
+
+
+def _told(sentence: str, code: int) -> int:
+    if output.is_debugging():
+        traceback.print_exc()
+    print(f"azwi: {output.printable(sentence)}", file=sys.stderr)
+    return code
+
+
+def _misused(error: Any) -> int:
+    """A mistake on the command line: what is wrong, and where the right form is told."""
+    context = getattr(error, "ctx", None)
+    message = " ".join(error.format_message().split())
+    if context is not None and type(error).__name__ == "NoArgsIsHelpError":
+        print(context.get_help())
+        return errors.Code.USAGE
+    path = context.command_path if context is not None else "azwi"
+    print(f"{path}: {output.printable(message)} '{path} --help' shows how.", file=sys.stderr)
+    return errors.Code.USAGE
+
+
+if __name__ == "__main__":
+    sys.exit(main())

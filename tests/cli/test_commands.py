@@ -1,0 +1,85 @@
+"""The table of commands: every entry can be called, and nothing is imported before it is."""
+
+import subprocess
+import sys
+import time
+from typing import Any
+
+import pytest
+
+from azwi_cli import commands
+from azwi_commands import azwi
+from azwi_testing import plain_environment
+
+ROUNDS = 15
+ALLOWED = 1.5
+
+
+def every_command() -> list[tuple[str, Any]]:
+    """Path and command, groups and leaves, without the root."""
+    found: list[tuple[str, Any]] = []
+
+    def visit(path: str, command: Any) -> None:
+        found.append((path, command))
+        for name, child in getattr(command, "commands", {}).items():
+            visit(f"{path} {name}", child)
+
+    for entry in commands.TABLE:
+        visit(entry.name, commands.load(entry))
+    return found
+
+
+@pytest.mark.parametrize(("path", "command"), every_command(), ids=lambda value: str(value)[:30])
+def test_every_command_has_debug_and_help(path: str, command: Any) -> None:
+    assert [option for option in command.params if "--debug" in option.opts]
+    ran = azwi(*path.split(), "-h")
+    assert "--debug" in ran.out
+    assert ran.out.startswith(f"Usage: azwi {path}")
+    assert command.help
+
+
+@pytest.mark.parametrize(("path", "command"), every_command(), ids=lambda value: str(value)[:30])
+def test_every_flag_and_argument_says_what_it_is_for(path: str, command: Any) -> None:
+    assert all(parameter.help for parameter in command.params)
+
+
+def test_the_help_of_azwi_names_every_command_with_its_line() -> None:
+    out = " ".join(azwi("--help").out.split())
+    for entry in commands.TABLE:
+        assert f"{entry.name} {entry.help}" in out
+
+
+def test_nothing_given_is_the_help_and_exit_code_2() -> None:
+    assert azwi(code=2).out == azwi("--help").out
+
+
+def test_a_mistyped_command_is_suggested() -> None:
+    assert "Did you mean 'jwks'?" in azwi("jkws", code=2).err
+
+
+def test_help_imports_no_more_than_typer() -> None:
+    script = (
+        "import sys; sys.argv = ['azwi', '--help']\n"
+        "from azwi_cli.__main__ import main\n"
+        "main(); print(sorted(m for m in sys.modules if '.' not in m))"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, env=plain_environment()
+    )
+    heavy = {"rich", "httpx2", "lightkube", "cryptography", "jwt", "yaml", "msgspec"}
+    loaded = set(ended.stdout.splitlines()[-1].strip("[]").replace("'", "").split(", "))
+    assert "typer" in loaded
+    assert not loaded & heavy
+
+
+def test_help_takes_little_more_than_importing_typer() -> None:
+    def seconds(*arguments: str) -> float:
+        start = time.perf_counter()
+        subprocess.run([sys.executable, *arguments], capture_output=True, check=True)
+        return time.perf_counter() - start
+
+    helps, imports = [], []
+    for _ in range(ROUNDS):  # in turns, so that both meet the same load; the least counts
+        helps.append(seconds("-m", "azwi_cli", "--help"))
+        imports.append(seconds("-c", "import typer"))
+    assert min(helps) <= ALLOWED * min(imports)
