@@ -111,6 +111,8 @@ def test_ctrl_c_ends_it_with_130_and_not_a_word(authority: Authority) -> None:
             stderr=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             env=plain_environment(),
+            # A job of a shell without job control starts with it ignored, and hands that down.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
         until = time.monotonic() + 15
         while not site.asked and time.monotonic() < until:
