@@ -22,6 +22,7 @@ from azwi_testing import (
 
 TARGET = "/metadata/identity/oauth2/token?resource=https://load.example"
 RESOURCES = 10_000
+NOT_ACCEPTED = "not accepted"
 
 
 class Client(threading.Thread):
@@ -35,9 +36,11 @@ class Client(threading.Thread):
     def run(self) -> None:
         """Until nobody listens any more."""
         connection = HTTPConnection("127.0.0.1", self._proxy.port, timeout=10)
+        served = False
         while True:
             try:
                 if connection.sock is None:
+                    served = False
                     connection.connect()
             except ConnectionRefusedError:
                 return
@@ -46,8 +49,10 @@ class Client(threading.Thread):
                 answer = connection.getresponse()
                 answer.read()
                 self.seen[str(answer.status)] += 1
+                served = True
             except (OSError, HTTPException) as error:
-                self.seen[type(error).__name__] += 1
+                # The kernel may take a connection that no process comes to accept any more.
+                self.seen[type(error).__name__ if served else NOT_ACCEPTED] += 1
                 connection.close()
 
 
@@ -77,8 +82,7 @@ def test_a_killed_proxy_serves_again_after_its_restart(
     time.sleep(0.3)
     assert proxy.stop(signal.SIGKILL) == -signal.SIGKILL
     client.join(10)
-    # The request in flight; and while the process ends, its listener may still take connections.
-    assert client.seen.total() - client.seen["200"] <= 5
+    assert client.seen.total() - client.seen["200"] - client.seen[NOT_ACCEPTED] <= 1
     again = launch(tmp_path, proxy.environment, port=proxy.port)
     try:
         wait_for_port(again)  # the port is free at once, whatever connections linger
