@@ -23,10 +23,11 @@ WITHOUT_TESTS = {"__init__", "errors"}
 
 
 def modules() -> list[tuple[str, Path]]:
+    """Each module with the folder of tests that mirrors its own."""
     return [
-        (package.split("/")[0], path)
+        (str(package.split("/")[0] / path.parent.relative_to(ROOT / package)), path)
         for package in PACKAGES
-        for path in sorted((ROOT / package).glob("*.py"))
+        for path in sorted((ROOT / package).rglob("*.py"))
         if path.stem not in WITHOUT_TESTS
     ]
 
@@ -36,10 +37,10 @@ def test_what_is_required_at_the_top_level_is_there(name: str) -> None:
     assert (ROOT / name).exists()
 
 
-@pytest.mark.parametrize(("component", "path"), modules(), ids=lambda value: str(value)[-40:])
-def test_every_module_has_its_test_file(component: str, path: Path) -> None:
+@pytest.mark.parametrize(("folder", "path"), modules(), ids=lambda value: str(value)[-40:])
+def test_every_module_has_its_test_file(folder: str, path: Path) -> None:
     name = path.stem.strip("_")
-    assert (ROOT / "tests" / component / f"test_{name}.py").is_file()
+    assert (ROOT / "tests" / folder / f"test_{name}.py").is_file()
 
 
 def test_every_promise_names_a_test_that_exists() -> None:

@@ -20,7 +20,7 @@ class Entry:
 
     @property
     def module(self) -> str:
-        """The module that has its ``app``."""
+        """The module, or the package of a large group, that has its ``app``."""
         return f"azwi_cli.{self.name}"
 
 

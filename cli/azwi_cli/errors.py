@@ -65,3 +65,9 @@ class FileExists(AzwiError):
     """A file is there already and would be overwritten."""
 
     code = Code.EXISTS
+
+
+class Declined(AzwiError):
+    """Whoever was asked did not say yes."""
+
+    code = Code.FAILED
