@@ -29,14 +29,16 @@ def main(pki: Path) -> None:
     server = http.client.HTTPSConnection("127.0.0.1", 6443, context=context, timeout=30)
     counts = {"mutated": 0, "plain": 0, "refused": 0}
     sentences: list[str] = []
-    end = time.monotonic() + LONGEST
+    began = time.monotonic()
+    end = began + LONGEST
     while not select.select([sys.stdin], [], [], 0.01)[0] and time.monotonic() < end:
         server.request("POST", PATH, json.dumps(POD), {"Content-Type": "application/json"})
         response = server.getresponse()
         told = json.loads(response.read())
         if response.status != 201:
             counts["refused"] += 1
-            sentences.append(str(told.get("message", told)))
+            since = time.monotonic() - began
+            sentences.append(f"after {since:.1f} s: {told.get('message', told)}")
         else:
             volumes = [item["name"] for item in told["spec"].get("volumes", ())]
             counts["mutated" if "azure-identity-token" in volumes else "plain"] += 1

@@ -7,6 +7,7 @@ import base64
 import contextlib
 import datetime
 import json
+import re
 import subprocess
 import time
 from collections.abc import Iterator
@@ -54,9 +55,10 @@ def test_a_certificate_is_renewed_while_pods_are_created(webhook: Webhook, home:
         found = webhook.namespace.get("secret", contract.WEBHOOK_SECRET)["data"]
         return bool(found["tls.crt"] != data["tls.crt"])
 
-    eventually("every replica's trust in the pair", lambda: _bundle_has(webhook, data["ca.crt"]))
+    eventually("the API server's trust in the pair", lambda: _bundle_has(webhook, data["ca.crt"]))
+    eventually("every replica to serve the pair", lambda: max(_ends(webhook)) < time.time() + LEFT)
     with pods_being_created() as counts:
-        eventually("the renewal", served_anew, timeout=150)
+        eventually("the renewal", served_anew, timeout=LEFT)
         time.sleep(5)
     print(f"renewed; meanwhile: {counts}")
     assert counts["mutated"] > 100
@@ -100,6 +102,17 @@ def _bundle_has(webhook: Webhook, ca: str) -> bool:
         for entry in webhook.configuration()["webhooks"]
     ]
     return all(wanted in bundle for bundle in bundles)
+
+
+def _ends(webhook: Webhook) -> list[float]:
+    """When each replica's certificate ends, by its own metrics."""
+    ends = []
+    for replica in webhook.pods():
+        address = f"http://{replica['status']['podIP']}:8095/metrics"
+        said = cluster.run(cluster.SCRIPT, "ns", "curl", "-sS", "--max-time", "5", address)
+        found = re.search(r"^azwi_webhook_certificate_expiry\S* (\S+)$", said, re.MULTILINE)
+        ends.append(float(found[1]) if found else 0.0)
+    return ends
 
 
 def test_a_ca_bundle_that_somebody_overwrote_is_put_right_within_seconds(

@@ -23,7 +23,7 @@ TIMES = Times()
 
 
 def leaf(age: float, life: float = 90 * DAY) -> Leaf:
-    return Leaf(made=NOW - age, expires=NOW - age + life, ca=b"ca")
+    return Leaf(begins=NOW - age, expires=NOW - age + life, ca=b"ca")
 
 
 @pytest.mark.parametrize(
@@ -53,6 +53,16 @@ def test_the_next_look_is_when_there_may_be_something_to_do() -> None:
     assert rest(leaf(61 * DAY), None, NOW, TIMES) == 0
     assert rest(leaf(61 * DAY), leaf(0), NOW, TIMES) == 60
     assert rest(leaf(0), None, NOW, Times(life=timedelta(seconds=3))) == 3600
+    assert rest(leaf(90 * DAY - 5), leaf(0), NOW, TIMES) == pytest.approx(5)
+    assert rest(None, leaf(0), NOW, TIMES) == 60
+
+
+def test_a_replica_is_late_by_a_part_of_the_certificates_own_life() -> None:
+    late = Times(late=0.02)
+    assert rest(leaf(60 * DAY), None, NOW, late) == 3600
+    assert step(leaf(61.7 * DAY), None, NOW, late, trusted=False) == "keep"
+    assert step(leaf(61.9 * DAY), None, NOW, late, trusted=False) == "prepare"
+    assert rest(leaf(200, life=300), None, NOW, late) == pytest.approx(6)
 
 
 CA = [b"-----BEGIN CERTIFICATE-----\n%d\n-----END CERTIFICATE-----\n" % n for n in range(4)]

@@ -168,6 +168,17 @@ async def test_rotations_refuse_no_call_at_any_replica(
     assert calls > 100
 
 
+async def test_a_certificate_of_a_short_life_is_renewed_before_it_ends(
+    api: ApiServer, kube: Kube
+) -> None:
+    """Renewal counts by the certificate's own life, and so does how late a replica may be."""
+    first = stored(api, age=timedelta(seconds=30), life=timedelta(seconds=60))
+    async with replicas(kube, 2) as found:
+        await soon(lambda: "next-tls.crt" in api.secret(NAMESPACE, SECRET))
+        await soon(ready(found))
+        await found[0].call(first)
+
+
 async def test_the_trust_of_the_next_ca_lasts_the_overlap_before_it_is_served(
     api: ApiServer, kube: Kube
 ) -> None:

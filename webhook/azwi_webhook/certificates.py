@@ -39,13 +39,16 @@ class Times:
     """Of a certificate and its CA; renewed at two thirds of it."""
     overlap: timedelta = timedelta(seconds=60)
     """From the API server's trust in the next CA until its certificate is served."""
+    late: float = 0.0
+    """Part of a certificate's life, at most 1/50, that this replica lets pass when it is due: the
+    first one renews, and the others see that."""
 
 
 @dataclass(frozen=True, slots=True)
 class Leaf:
     """A certificate that the API server would accept now."""
 
-    made: float
+    begins: float
     """Unix time."""
     expires: float
     ca: bytes
@@ -80,10 +83,10 @@ def step(
 
 def rest(current: Leaf | None, upcoming: Leaf | None, now: float, times: Times) -> float:
     """Seconds until ``step`` may want something by itself, an hour at most."""
-    if upcoming:
-        return min(times.overlap.total_seconds(), _LOOK_AGAIN)
     if not current:
-        return 0.0
+        return times.overlap.total_seconds() if upcoming else 0.0
+    if upcoming:  # whichever is first: it is trusted for long enough, or nothing else is left
+        return min(times.overlap.total_seconds(), max(current.expires - now, 0.0))
     return min(max(_renewal(current, times) - now, 0.0), _LOOK_AGAIN)
 
 
@@ -111,5 +114,5 @@ def promoted(data: Data) -> dict[str, bytes]:
 
 def _renewal(leaf: Leaf, times: Times) -> float:
     """Unix time at which a certificate is to be renewed, by its own life if that is shorter."""
-    life = min(leaf.expires - leaf.made, times.life.total_seconds())
-    return leaf.expires - life / 3
+    life = min(leaf.expires - leaf.begins, times.life.total_seconds())
+    return leaf.expires - life / 3 + life * times.late

@@ -12,6 +12,7 @@ import contextlib
 import logging
 import random
 import time
+from dataclasses import replace
 from typing import Any, Final
 
 from azwi_webhook import certificates, errors, leaves
@@ -73,12 +74,10 @@ class Keeper:
     ) -> None:
         self._kube = kube
         self._serving = serving
-        self._times = times
+        self._times = replace(times, late=random.uniform(0, 0.02))
         self._names = certificates.dns_names(settings.service, settings.namespace)
         self._secret = f"/api/v1/namespaces/{settings.namespace}/secrets", settings.secret
         self._configuration = _ADMISSION, settings.configuration
-        self._late = random.uniform(0, times.life.total_seconds() / 50)
-        """Seconds that this replica lets pass: the first one renews, and the others see that."""
         self._rung = asyncio.Event()
         self._trusted = ""
         """The upcoming certificate whose CA the API server trusts."""
@@ -133,14 +132,14 @@ class Keeper:
         finally:  # in vain or not: what was served until now is not better
             if self._serving.use(data[CERTIFICATE], data[KEY], data[TRUST]):
                 log.info("serving a new certificate")
-        return certificates.rest(*self._leaves(data), self._now(), self._times)
+        return certificates.rest(*self._leaves(data), time.time(), self._times)
 
     async def _renewed(self, secret: dict[str, Any]) -> Data:
         """The Secret's data, after what had to be done to it."""
         data = _decoded(secret)
         current, upcoming = self._leaves(data)
         trusted = self._is_trusted(data)
-        step = certificates.step(current, upcoming, self._now(), self._times, trusted=trusted)
+        step = certificates.step(current, upcoming, time.time(), self._times, trusted=trusted)
         if step == "keep":
             return data
         if step == "promote":
@@ -154,10 +153,6 @@ class Keeper:
         await self._write(secret, data)
         log.info("stored a certificate", extra={"fields": {"step": step}})
         return data
-
-    def _now(self) -> float:
-        """Unix time as this replica counts what is due."""
-        return time.time() - self._late
 
     def _leaves(self, data: Data) -> tuple[Leaf | None, Leaf | None]:
         """The current and the upcoming certificate, where they are good."""

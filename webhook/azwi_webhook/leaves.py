@@ -19,7 +19,6 @@ from azwi_webhook import errors
 from azwi_webhook.certificates import Leaf, blocks
 
 CHILD: Final = 30.0  # seconds it may take on a busy node; usually 0.2
-EARLY: Final = 300.0  # seconds that a certificate is valid before it was made: ``authority.EARLY``
 _AUTHORITY = Path(__file__).with_name("authority.py")
 
 
@@ -34,8 +33,10 @@ def judge(chain: bytes, key: bytes, trust: bytes, names: tuple[str, ...]) -> Lea
         with contextlib.suppress(ssl.SSLError, ValueError):
             found = _handshake(server, ca, names[0])
             if {("DNS", name) for name in names} <= set(found["subjectAltName"]):
-                made = ssl.cert_time_to_seconds(found["notBefore"]) + EARLY
-                return Leaf(made, ssl.cert_time_to_seconds(found["notAfter"]), ca)
+                since, until = (
+                    ssl.cert_time_to_seconds(found[end]) for end in ("notBefore", "notAfter")
+                )
+                return Leaf(since, until, ca)
     return None
 
 
