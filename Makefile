@@ -17,8 +17,10 @@ help: ## list the targets
 demo: .venv/.made ## an unchanged app gets its token, in a network namespace of its own
 	@$(BIN)/python -m azwi_demo
 
+WORKERS ?= 3 # most tests wait more than they compute
+
 test: .venv/.made ## all tests but the next three; those that need root say so when they are skipped
-	@$(BIN)/python -m pytest -q --ignore=tests/cluster -m "not slow_clients and not helm"
+	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --ignore=tests/cluster -m "not slow_clients and not helm"
 
 test-chart: .venv/.made ## chart, alerts and workflows, judged by Helm 3 and 4, promtool and actionlint (needs Go, once)
 	@$(BIN)/python -m pytest -q -m helm tests/manifests
