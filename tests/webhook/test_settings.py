@@ -97,9 +97,9 @@ def test_an_address_has_a_port_and_may_have_a_host() -> None:
         Address.from_text("host:70000")
 
 
-def test_json_settings_are_handed_out_anew() -> None:
+def test_a_list_of_settings_belongs_to_whoever_asked_for_it() -> None:
     variables = Json.from_text('[{"name": "A", "value": "b"}]')
-    variables.items[0]["name"] = "changed"
+    variables.items.append({"name": "B"})
     assert variables.items == [{"name": "A", "value": "b"}]
     assert Resources.from_text('{"limits": {"memory": "1Gi"}}').value["limits"]["memory"] == "1Gi"
 

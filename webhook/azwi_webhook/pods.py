@@ -13,6 +13,7 @@ from azwi_webhook.errors import Refused
 Object = Mapping[str, Any]
 """A JSON object of Kubernetes."""
 
+_ONLY_OBJECTS = {dict}
 OURS = (contract.INIT_CONTAINER, contract.PROXY_CONTAINER)
 
 
@@ -37,7 +38,11 @@ class Pod:
 
     def has(self, name: str) -> bool:
         """Whether a container or init container of this name is there."""
-        return any(item.get("name") == name for item in self.all_containers())
+        for containers in (self.init_containers, self.containers):
+            for item in containers:  # no generator: this is asked several times of each pod
+                if item.get("name") == name:
+                    return True
+        return False
 
 
 def read(pod: Any) -> Pod:
@@ -69,7 +74,7 @@ def items(owner: Object, name: str) -> list[Object]:
     found = owner.get(name)
     if found is None:
         return []
-    if not (isinstance(found, list) and all(isinstance(item, dict) for item in found)):
+    if not isinstance(found, list) or {*map(type, found)} - _ONLY_OBJECTS:
         raise Refused(f"The pod's field {name} must be an array of objects: correct it.")
     return found
 

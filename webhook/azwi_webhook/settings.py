@@ -6,6 +6,7 @@ Flags and variables of the Go reference keep their names; each flag has a variab
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Annotated, Any, Literal, Self
 
 from azwi_common import contract
@@ -36,54 +37,82 @@ class Address(tuple[str, int]):
         return cls((host.strip("[]"), Port.from_text(port)))
 
 
-class Json(str):
+class JsonText(str):
+    """JSON text of a setting. What it means is read once: reviews ask again and again."""
+
+    __slots__ = ()
+
+    @classmethod
+    def from_text(cls, text: str) -> Self:
+        """Parse; ValueError says what is allowed."""
+        try:
+            value = json.loads(text)
+        except ValueError as error:
+            raise ValueError(f"must be JSON: {error}") from error
+        if problem := cls._problem(value):
+            raise ValueError(problem)
+        return cls(text)
+
+    @classmethod
+    def _problem(cls, value: Any) -> str:
+        """What is wrong with ``value``, as a sentence that begins with "must"."""
+        raise NotImplementedError
+
+
+class Json(JsonText):
     """JSON text of a list, as Kubernetes objects are written."""
 
     __slots__ = ()
 
     @classmethod
-    def from_text(cls, text: str) -> Self:
-        """Parse; ValueError says what is allowed."""
-        try:
-            value = json.loads(text)
-        except ValueError as error:
-            raise ValueError(f"must be JSON: {error}") from error
+    def _problem(cls, value: Any) -> str:
         if not (isinstance(value, list) and all(isinstance(item, dict) for item in value)):
-            raise ValueError("must be a JSON array of objects")
+            return "must be a JSON array of objects"
         if not all(isinstance(item.get("name", ""), str) for item in value):
-            raise ValueError("must name each object by text")
-        return cls(text)
+            return "must name each object by text"
+        return ""
 
     @property
     def items(self) -> list[dict[str, Any]]:
-        """The objects, anew at each call: whoever gets them may change them."""
-        found: list[dict[str, Any]] = json.loads(self)
-        return found
+        """The objects; the list is the caller's own, what is in it is not."""
+        return list(_parsed(self))
 
 
-class Resources(str):
+class Resources(JsonText):
     """JSON text of a container's resources: requests and limits."""
 
     __slots__ = ()
 
     @classmethod
-    def from_text(cls, text: str) -> Self:
-        """Parse; ValueError says what is allowed."""
-        try:
-            value = json.loads(text)
-        except ValueError as error:
-            raise ValueError(f"must be JSON: {error}") from error
+    def _problem(cls, value: Any) -> str:
         if not isinstance(value, dict) or set(value) - {"requests", "limits"}:
-            raise ValueError('must be an object such as {"requests":{"memory":"48Mi"}}')
+            return 'must be an object such as {"requests":{"memory":"48Mi"}}'
         if not all(_are_quantities(bound) for bound in value.values()):
-            raise ValueError("must have an object of quantities as requests and as limits")
-        return cls(text)
+            return "must have an object of quantities as requests and as limits"
+        return ""
 
     @property
-    def value(self) -> dict[str, dict[str, str]]:
-        """The object, anew at each call; numbers have become text."""
-        found = json.loads(self).items()
-        return {bound: {name: str(text) for name, text in of.items()} for bound, of in found}
+    def value(self) -> Mapping[str, Mapping[str, str]]:
+        """The object; numbers have become text."""
+        return _quantities(self)
+
+
+class Selector(JsonText):
+    """JSON text of a label selector; empty selects everything."""
+
+    __slots__ = ()
+
+    @classmethod
+    def _problem(cls, value: Any) -> str:
+        if not isinstance(value, dict) or set(value) - {"matchLabels", "matchExpressions"}:
+            return 'must be a label selector such as {"matchLabels":{"a":"b"}}'
+        return ""
+
+    @property
+    def value(self) -> Mapping[str, Any]:
+        """The object."""
+        found: Mapping[str, Any] = _parsed(self or "{}")
+        return found
 
 
 def _are_quantities(bound: Any) -> bool:
@@ -91,27 +120,17 @@ def _are_quantities(bound: Any) -> bool:
     return isinstance(bound, dict) and all(isinstance(value, kinds) for value in bound.values())
 
 
-class Selector(str):
-    """JSON text of a label selector; empty selects everything."""
+@cache
+def _parsed(text: str) -> Any:
+    return json.loads(text)
 
-    __slots__ = ()
 
-    @classmethod
-    def from_text(cls, text: str) -> Self:
-        """Parse; ValueError says what is allowed."""
-        try:
-            value = json.loads(text)
-        except ValueError as error:
-            raise ValueError(f"must be JSON: {error}") from error
-        if not isinstance(value, dict) or set(value) - {"matchLabels", "matchExpressions"}:
-            raise ValueError('must be a label selector such as {"matchLabels":{"a":"b"}}')
-        return cls(text)
-
-    @property
-    def value(self) -> dict[str, Any]:
-        """The object, anew at each call."""
-        found: dict[str, Any] = json.loads(self or "{}")
-        return found
+@cache
+def _quantities(text: str) -> Mapping[str, Mapping[str, str]]:
+    return {
+        bound: {name: str(amount) for name, amount in of.items()}
+        for bound, of in json.loads(text).items()
+    }
 
 
 _SAME = "the same as the Go reference's flag"
