@@ -1,8 +1,9 @@
 """``make soak``: ten minutes at 2,000 requests a second while Entra ID fails and recovers.
 
-Tokens live five minutes, so each is renewed again and again; no outage is longer than the minute
-that a token has left. Half of the requests are the same to the byte each time, half have a request
-id of their own. No answer may fail, and memory may not grow.
+Tokens live five minutes, and one of them is due every eight seconds, so that each outage meets
+renewals; none is longer than the time for which a token that is due is still handed out. Half of the requests are the
+same to the byte each time, half have a request id of their own. No answer may fail, and memory may
+not grow.
 """
 
 import asyncio
@@ -18,8 +19,9 @@ from azwi_emulator.messages import AccessTokenShape, Fault
 MINUTES = float(sys.argv[1]) if len(sys.argv) > 1 else 10.0
 PER_SECOND = 2000
 CONNECTIONS = 20
-RESOURCES = 10
+RESOURCES = 20
 LIFETIME = 300  # seconds
+APART = LIFETIME / 2 / RESOURCES  # seconds: a token is renewed from half of its life on
 OUTAGE, PAUSE = 12.0, 8.0  # seconds
 MOST_GROWTH = 1.0  # MB
 FAULTS = (
@@ -102,6 +104,7 @@ def main() -> int:
         control.shape_access_tokens(AccessTokenShape(lifetime_seconds=LIFETIME))
         for number in range(RESOURCES):
             servers.ask(servers.url(port, f"https://soak-{number}.example"))
+            time.sleep(APART)
         seen, sizes, outages = asyncio.run(_soak(control, ours.pid, port))
         exchanges = len(control.exchanges())
     start = max(sizes[: int(WARM_UP / 10)])
@@ -109,7 +112,8 @@ def main() -> int:
     seconds = WARM_UP + MINUTES * 60
     print(f"{seconds / 60:.0f} minutes, {seen.total() / seconds:,.0f} requests a second,", end=" ")
     print(f"{outages} outages, {exchanges} exchanges or tries: answers {dict(seen)};")
-    print(f"memory {start:.1f} MB after each kind of outage once, {growth:.1f} more since then")
+    print(f"memory each 10 s, MB: {' '.join(f'{size:.1f}' for size in sizes)};")
+    print(f"{start:.1f} after each kind of outage once, {growth:.1f} more since then")
     return 0 if set(seen) == {"200"} and growth < MOST_GROWTH else 1
 
 

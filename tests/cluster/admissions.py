@@ -2,7 +2,8 @@
 
 Runs inside the cluster's network (cluster.sh ns), with the standard library only. The folder of the
 administrator's certificate is its argument. Prints one JSON object: how many pods were mutated,
-plain (as they were sent) and refused, and the first refusals' sentences.
+plain (as they were sent) and refused, how often the API server was away, and the first refusals'
+sentences.
 """
 
 import http.client
@@ -27,14 +28,19 @@ def main(pki: Path) -> None:
     context = ssl.create_default_context(cafile=pki / "ca.crt")
     context.load_cert_chain(pki / "admin.crt", pki / "admin.key")
     server = http.client.HTTPSConnection("127.0.0.1", 6443, context=context, timeout=30)
-    counts = {"mutated": 0, "plain": 0, "refused": 0}
+    counts = {"mutated": 0, "plain": 0, "refused": 0, "away": 0}
     sentences: list[str] = []
     began = time.monotonic()
     end = began + LONGEST
     while not select.select([sys.stdin], [], [], 0.01)[0] and time.monotonic() < end:
-        server.request("POST", PATH, json.dumps(POD), {"Content-Type": "application/json"})
-        response = server.getresponse()
-        told = json.loads(response.read())
+        try:
+            server.request("POST", PATH, json.dumps(POD), {"Content-Type": "application/json"})
+            response = server.getresponse()
+            told = json.loads(response.read())
+        except (OSError, http.client.HTTPException):
+            counts["away"] += 1
+            server.close()  # the next request connects anew
+            continue
         if response.status != 201:
             counts["refused"] += 1
             since = time.monotonic() - began
@@ -42,7 +48,7 @@ def main(pki: Path) -> None:
         else:
             volumes = [item["name"] for item in told["spec"].get("volumes", ())]
             counts["mutated" if "azure-identity-token" in volumes else "plain"] += 1
-    print(json.dumps({**counts, "sentences": sentences[:5]}), flush=True)
+    print(json.dumps({**counts, "sentences": sentences[:50]}), flush=True)
 
 
 if __name__ == "__main__":
