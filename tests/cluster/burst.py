@@ -115,5 +115,7 @@ def _sum(callers: list[Caller]) -> dict[str, Any]:
 
 if __name__ == "__main__":
     pki_folder, space, what, amount, *more = sys.argv[1:]
-    made = {"pods": pods, "accounts": accounts}[what]
-    print(json.dumps(made(Path(pki_folder), space, int(amount), *more)))
+    if what == "pods":
+        print(json.dumps(pods(Path(pki_folder), space, int(amount), *more)))
+    else:
+        print(json.dumps(accounts(Path(pki_folder), space, int(amount))))

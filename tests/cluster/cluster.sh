@@ -21,6 +21,7 @@ CGROUP=azwi-cluster # every pod's cgroups are below it
 NODE=node NODE_IP=10.88.77.1 POD_NET=10.88.77.0/24 SERVICE_NET=10.0.0.0/24
 ISSUER=https://issuer.example
 API=https://127.0.0.1:6443
+GATES=ClusterTrustBundle=true,ClusterTrustBundleProjection=true # beta, and off by default
 PROGRAMS=(kube-apiserver kube-controller-manager kube-scheduler kube-proxy kubelet kubectl coredns)
 # Private ones are mounted over these fixed paths of kubelet, containerd and the CNI plugins.
 FIXED_PATHS=(/run/containerd /var/lib/cni /var/lib/kubelet /var/log/containers)
@@ -181,6 +182,7 @@ containerRuntimeEndpoint: unix://$RUN/containerd.sock
 cgroupDriver: cgroupfs
 cgroupRoot: /$CGROUP
 failCgroupV1: false
+featureGates: {${GATES//=/: }}
 failSwapOn: false
 makeIPTablesUtilChains: false
 podLogsDir: $RUN/pods
@@ -242,7 +244,8 @@ init() {
     --kubelet-preferred-address-types=InternalIP --service-cluster-ip-range="$SERVICE_NET" \
     --service-account-issuer="$ISSUER" --service-account-signing-key-file="$RUN/pki/accounts.key" \
     --service-account-key-file="$RUN/pki/accounts.pub" --authorization-mode=Node,RBAC \
-    --enable-admission-plugins=NodeRestriction --allow-privileged=true
+    --enable-admission-plugins=NodeRestriction --allow-privileged=true \
+    --feature-gates="$GATES" --runtime-config=certificates.k8s.io/v1beta1/clustertrustbundles=true
   start containerd -c "$RUN/containerd.toml"
   until_done answers --cacert "$RUN/pki/ca.crt" --cert "$RUN/pki/admin.crt" --key "$RUN/pki/admin.key" "$API/readyz"
   start "$BIN/kube-controller-manager" --kubeconfig="$RUN/controllers.kubeconfig" --bind-address=127.0.0.1 \

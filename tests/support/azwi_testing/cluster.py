@@ -112,7 +112,7 @@ class EntraId:
 
     @contextlib.contextmanager
     def registered(
-        self, issuer: str, namespace: str, account: str, *, client_id: str = ""
+        self, issuer: str, namespace: str, account: str, *, client_id: str = "", audience: str = ""
     ) -> Iterator[None]:
         """A federated credential for this service account, of the announced client or another.
 
@@ -123,6 +123,7 @@ class EntraId:
             "clientId": client_id or self.announced["clientId"],
             "issuer": issuer,
             "subject": f"system:serviceaccount:{namespace}:{account}",
+            **({"audience": audience} if audience else {}),
         }
         made = self._call("POST", "credentials", credential)["id"]
         try:
@@ -143,7 +144,8 @@ class EntraId:
 def entra_id(folder: Path) -> Iterator[EntraId]:
     """An emulator on the node's address, for the block."""
     python = ROOT / ".venv/bin/python"
-    arguments = ["--json", f"--host={NODE_IP}", "--control-port=0", f"--data-dir={folder}"]
+    arguments = ["--json", f"--host={NODE_IP}", f"--data-dir={folder}"]
+    arguments += ["--control-port=0", "--token-proxy-port=0"]
     with (folder / "emulator.log").open("wb") as log:
         process = subprocess.Popen(
             [SCRIPT, "ns", python, "-m", "azwi_emulator", *arguments],

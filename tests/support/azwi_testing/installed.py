@@ -68,11 +68,11 @@ class Webhook:
         where = ["--namespace", self.namespace.name, kubeconfig]
         return cluster.run(cluster.SCRIPT, "ns", self.helm, *arguments, *where, text=text)
 
-    def pods(self) -> list[Object]:
-        """Its pods that are not ending."""
+    def pods(self, *, ending: bool = False) -> list[Object]:
+        """Its pods; those that are ending only if asked for."""
         said = self.namespace.kubectl("get", "pods", "-o", "json")
         found: list[Object] = json.loads(said)["items"]
-        return [pod for pod in found if "deletionTimestamp" not in pod["metadata"]]
+        return [pod for pod in found if ending or "deletionTimestamp" not in pod["metadata"]]
 
     def ready(self) -> None:
         """Wait until every replica is ready and no old one is left."""
