@@ -1,9 +1,9 @@
 """``make soak``: ten minutes at 2,000 requests a second while Entra ID fails and recovers.
 
 Tokens live five minutes, and one of them is due every eight seconds, so that each outage meets
-renewals; none is longer than the time for which a token that is due is still handed out. Half of the requests are the
-same to the byte each time, half have a request id of their own. No answer may fail, and memory may
-not grow.
+renewals; none is longer than the time for which a token that is due is still handed out. Half of
+the requests are the same to the byte each time, half have a request id of their own. No answer may
+fail, and memory may not grow.
 """
 
 import asyncio

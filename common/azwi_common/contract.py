@@ -23,6 +23,12 @@ KUBERNETES_CA_KEY: Final = "ca.crt"
 
 # --- App Service's managed identity protocol: SDKs send the value of the header -------------------
 IDENTITY_HEADER: Final = "IDENTITY_HEADER"
+IDENTITY_ENDPOINT: Final = "IDENTITY_ENDPOINT"
+MSI_ENDPOINT: Final = "MSI_ENDPOINT"
+"""Of the protocol's first version, as is MSI_SECRET."""
+MSI_SECRET: Final = "MSI_SECRET"
+POD_IDENTITY_AUTHORITY_HOST: Final = "AZURE_POD_IDENTITY_AUTHORITY_HOST"
+"""Where SDKs ask in place of http://169.254.169.254."""
 MSI_PATH: Final = "/msi/token"
 
 # --- Shared by the init container and the proxy ---------------------------------------------------
@@ -63,6 +69,8 @@ SKIP_CONTAINERS_ANNOTATION: Final = PREFIX + "skip-containers"
 INJECT_ANNOTATION: Final = PREFIX + "inject-proxy-sidecar"
 PORT_ANNOTATION: Final = PREFIX + "proxy-sidecar-port"
 PROXY_ONLY_ANNOTATION: Final = PREFIX + "proxy-only"
+MODE_ANNOTATION: Final = PREFIX + "proxy-mode"
+MSI_ENDPOINT_ANNOTATION: Final = PREFIX + "proxy-msi-endpoint"
 IDENTITIES_ANNOTATION: Final = PREFIX + "identities"
 CUSTOM_ENDPOINT_ANNOTATION: Final = PREFIX + "use-"
 """Followed by a suffix that the webhook's configuration names, such as ``identity-binding``."""
@@ -87,6 +95,8 @@ POD_ANNOTATIONS: Final = frozenset(
         INJECT_ANNOTATION,
         PORT_ANNOTATION,
         PROXY_ONLY_ANNOTATION,
+        MODE_ANNOTATION,
+        MSI_ENDPOINT_ANNOTATION,
         IDENTITIES_ANNOTATION,
         *PROXY_SETTING_ANNOTATIONS,
         *RESOURCE_ANNOTATIONS,

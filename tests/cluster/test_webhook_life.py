@@ -229,6 +229,15 @@ def test_after_ours_the_references_webhook_leaves_our_containers_alone(
     assert images == ["localhost/azwi-proxy-init:latest", "localhost/azwi-proxy:latest"]
 
 
+def test_after_ours_the_references_webhook_adds_no_redirect_in_environment_mode(
+    home: Namespace, reference: str
+) -> None:
+    with configured(REFERENCE, reference, home):
+        spec, _ = shown(home, pod(proxy_mode="environment", proxy_only="true"), "of-the-reference")
+    images = [container["image"] for container in spec["initContainers"]]
+    assert images == ["localhost/azwi-proxy:latest"]
+
+
 def test_false_means_false_whatever_the_reference_makes_of_it(
     home: Namespace, reference: str
 ) -> None:

@@ -52,6 +52,7 @@ def test_every_choice_reaches_the_program(helm4: Path) -> None:
     assert settings.iptables_mode == "legacy"
     assert settings.proxy_image == "registry.example/other/proxy:2"
     assert settings.proxy_init_image == "registry.example/other/init:2"
+    assert settings.proxy_mode == "environment"
     assert (settings.pull_policy, settings.pull_secrets) == ("Always", ("one", "two"))
     assert settings.proxy_resources.value["requests"] == {"cpu": "1", "memory": "64Mi"}
     assert settings.proxy_env.items == chart.FULL["proxy"]["env"]

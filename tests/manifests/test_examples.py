@@ -7,8 +7,9 @@ import pytest
 import yaml
 
 from azwi_common import contract
-from azwi_testing import tools
+from azwi_testing import admission, tools
 from azwi_testing.cluster import Object
+from azwi_webhook import mutate
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "manifests/examples").glob("*.yaml"))
 WITH_WEBHOOK = [path for path in EXAMPLES if path.name != "by-hand.yaml"]
@@ -29,7 +30,13 @@ def pod_template(path: Path) -> Object:
 
 def test_there_is_one_for_each_way_in() -> None:
     names = {path.stem for path in EXAMPLES}
-    assert names == {"quick-start", "migrate-by-annotation", "by-hand", "identity-binding"}
+    assert names == {
+        "quick-start",
+        "migrate-by-annotation",
+        "environment-mode",
+        "by-hand",
+        "identity-binding",
+    }
 
 
 @pytest.mark.parametrize("version", [tools.OLDEST, tools.newest()])
@@ -66,6 +73,31 @@ def test_migration_is_a_label_and_annotations_and_no_container() -> None:
     }
     assert [item["name"] for item in template["spec"]["containers"]] == ["app"]
     assert "initContainers" not in template["spec"]
+
+
+def test_environment_mode_is_admitted_where_privileges_are_forbidden() -> None:
+    found = {item["kind"]: item for item in objects(EXAMPLES[0].parent / "environment-mode.yaml")}
+    namespace, template = found["Namespace"]["metadata"], found["Deployment"]["spec"]["template"]
+    assert namespace["labels"] == {contract.POD_SECURITY_LABEL: "restricted"}
+    around = admission.around(namespace=namespace["name"], labels=namespace["labels"])
+    whose, settings = admission.account(), admission.settings(PROXY_INIT_IMAGE="")
+    decided = mutate.admit(template, whose, around, settings)
+    assert decided.warnings == ()
+    after = admission.applied(template, decided.patch)
+    assert set(admission.values(admission.container(after, "app"))) == {
+        contract.POD_IDENTITY_AUTHORITY_HOST,
+        contract.IDENTITY_ENDPOINT,
+        contract.IDENTITY_HEADER,
+    }
+
+
+def test_the_policy_beside_it_closes_the_metadata_service_and_nothing_else() -> None:
+    found = {item["kind"]: item for item in objects(EXAMPLES[0].parent / "environment-mode.yaml")}
+    (rule,) = found["NetworkPolicy"]["spec"]["egress"]
+    assert found["NetworkPolicy"]["metadata"]["namespace"] == found["Namespace"]["metadata"]["name"]
+    assert rule.keys() == {"to"}  # every port
+    closed = [item["ipBlock"].get("except") for item in rule["to"] if "ipBlock" in item]
+    assert closed == [[f"{contract.DEFAULT_METADATA_IP}/32"], None]
 
 
 def test_an_identity_binding_allows_its_service_account_to_use_the_identity() -> None:

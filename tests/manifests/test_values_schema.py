@@ -56,6 +56,10 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"iptablesMode": "ebtables"}, "at '/iptablesMode'"),
     ({"nativeSidecar": "yes"}, "at '/nativeSidecar'"),
     ({"metricsAddr": "8095"}, "at '/metricsAddr'"),
+    (
+        {"proxy": {"mode": "env"}},
+        "at '/proxy/mode': value must be one of 'redirect', 'environment'",
+    ),
     ({"proxy": {"resources": {"memory": "1Mi"}}}, "at '/proxy/resources'"),
     ({"resources": {"limits": {"memory": "lots"}}}, "at '/resources/limits/memory'"),
     ({"proxy": {"env": [{"value": "a"}]}}, "at '/proxy/env/0': missing property 'name'"),

@@ -61,7 +61,7 @@ def shared_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shared]
     with ApiServer() as server:
         furnish(server)
         server.account("shop", "app", client_id="11111111-0000-4000-8000-000000000001")
-        variables = {"KUBECONFIG": server.kubeconfig(folder)}
+        variables = {"KUBECONFIG": server.kubeconfig(folder), "PROXY_IMAGE": "azwi-proxy:1"}
         webhook = launch_webhook(folder, variables, "--log-level=debug")
         try:
             webhook.wait_until_ready()

@@ -112,6 +112,57 @@ def test_what_an_ordinary_sidecar_cannot_do_is_told_once() -> None:
     assert warnings(after, AZWI_NATIVE_SIDECAR="false") == ()
 
 
+def test_an_init_container_gets_no_tokens_from_an_ordinary_proxy_in_environment_mode_either() -> (
+    None
+):
+    given = with_sidecar({"proxy-mode": "environment"}, initContainers=[{"name": "own"}])
+    (told,) = warnings(given, AZWI_NATIVE_SIDECAR="false")
+    assert told.startswith("The pod's init containers get no tokens from azwi-proxy: native")
+
+
+@pytest.mark.parametrize(
+    ("annotation", "mode", "other"),
+    [
+        ("proxy-init-memory-limit", "environment", "redirect"),
+        ("proxy-msi-endpoint", "redirect", "environment"),
+    ],
+)
+def test_an_annotation_of_the_other_mode_is_told(annotation: str, mode: str, other: str) -> None:
+    value = "true" if "msi" in annotation else "64Mi"
+    (told,) = warnings(with_sidecar({annotation: value, "proxy-mode": mode}))
+    assert f"{annotation} has no effect in proxy-mode {mode}." in told
+    assert warnings(with_sidecar({annotation: value, "proxy-mode": other})) == ()
+
+
+def test_a_mode_without_the_sidecar_is_told() -> None:
+    (told,) = warnings(pod({"proxy-mode": "environment"}))
+    assert "proxy-mode has no effect on a pod without the sidecar" in told
+
+
+def test_a_redirect_that_is_there_in_environment_mode_is_told() -> None:
+    redirect = {"name": "azwi-proxy-init", "image": admission.INIT_IMAGE}
+    given = with_sidecar({"proxy-mode": "environment"}, initContainers=[redirect])
+    (told,) = warnings(given)
+    assert "azwi-proxy-init was in the pod already, and still needs NET_ADMIN: remove it" in told
+
+
+def test_half_a_pair_of_its_own_is_told_without_its_value() -> None:
+    env = [{"name": "IDENTITY_HEADER", "value": "its own"}]
+    containers = [{"name": "app", "image": "i", "env": env}, {"name": "other", "image": "i"}]
+    (told,) = warnings(with_sidecar({"proxy-mode": "environment"}, containers=containers))
+    assert told == (
+        "Container app sets IDENTITY_HEADER itself: it gets neither IDENTITY_ENDPOINT nor"
+        " IDENTITY_HEADER."
+    )
+    skipping = {"proxy-mode": "environment", "skip-containers": "app"}
+    assert warnings(with_sidecar(skipping, containers=containers)) == ()
+
+
+def test_a_second_pass_in_environment_mode_is_no_surprise() -> None:
+    given = with_sidecar({"proxy-mode": "environment", "proxy-msi-endpoint": "true"})
+    assert warnings(admission.admitted(given, secret="of-the-first-pass-0123456789")) == ()
+
+
 def test_a_volume_of_our_name_without_a_token_is_told() -> None:
     (told,) = warnings(pod(volumes=[{"name": "azure-identity-token", "emptyDir": {}}]))
     assert "projects no service account token: rename it" in told

@@ -82,6 +82,33 @@ def test_what_concerns_the_sidecar_is_not_read_without_one() -> None:
     assert wishes.problems == ()
 
 
+def test_a_mode_is_one_of_two_or_the_webhooks() -> None:
+    assert read(SIDECAR).mode is None
+    for mode in ("redirect", "environment"):
+        assert read({**SIDECAR, "proxy-mode": f" {mode} "}).mode == mode
+    assert read({**SIDECAR, "proxy-msi-endpoint": "true"}).msi_endpoint
+    (problem,) = read({**SIDECAR, "proxy-msi-endpoint": "yes"}).problems
+    assert 'proxy-msi-endpoint of the pod must be "true" or "false"' in problem
+
+
+@pytest.mark.parametrize(
+    ("given", "has_proxy", "inject"),
+    [
+        ({"proxy-mode": "environment"}, True, True),
+        ({"proxy-mode": " environment "}, True, True),
+        ({"proxy-mode": "environment"}, False, None),
+        ({"proxy-mode": "redirect"}, True, None),
+        ({}, True, None),
+        ({"proxy-mode": "environment", "inject-proxy-sidecar": "false"}, True, False),
+    ],
+)
+def test_environment_mode_beside_a_proxy_asks_for_the_rest_of_it(
+    given: dict[str, str], has_proxy: bool, inject: bool | None
+) -> None:
+    named = {contract.PREFIX + name: text for name, text in given.items()}
+    assert annotations.read(named, {}, "app", "", has_proxy=has_proxy).inject is inject
+
+
 def test_settings_of_the_proxy_become_its_variables() -> None:
     wishes = read(
         {

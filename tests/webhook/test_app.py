@@ -4,6 +4,7 @@ import asyncio
 import base64
 import contextlib
 import json
+import re
 import time
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
@@ -67,6 +68,34 @@ def test_a_refused_pod_is_forbidden_with_a_sentence(shared: Shared) -> None:
     assert response["status"]["code"] == 403
     assert "hostNetwork" in response["status"]["message"]
     assert "patch" not in response
+
+
+def test_in_environment_mode_each_pod_has_a_value_of_its_own_and_no_log_has_it(
+    shared: Shared,
+) -> None:
+    thing = pod()
+    thing["metadata"]["annotations"] = {
+        "azure.workload.identity/inject-proxy-sidecar": "true",
+        "azure.workload.identity/proxy-mode": "environment",
+    }
+    found: list[str] = []
+    for _ in range(2):
+        response = shared.decide(review(thing))
+        assert response["allowed"] is True, response  # in a namespace that forbids NET_ADMIN
+        spec = patched(thing, response)["spec"]
+        both = [*(spec.get("initContainers") or []), *spec["containers"]]
+        values = {
+            entry["value"]
+            for container in both
+            for entry in container["env"]
+            if entry["name"] == "IDENTITY_HEADER"
+        }
+        assert len(both) == 2
+        found += values
+    first, second = found
+    assert first != second
+    assert all(re.fullmatch(r"[\w-]{43}", value, re.ASCII) for value in found)
+    assert not any(value in shared.webhook.log for value in found)
 
 
 def test_a_warning_stands_beside_the_patch(shared: Shared) -> None:

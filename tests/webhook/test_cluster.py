@@ -32,7 +32,18 @@ async def test_a_pods_account_and_what_surrounds_it(api: ApiServer, kube: Kube) 
         await soon(lambda: not cluster.problem())
         account, around = await cluster.about("shop", "app")
     assert account == Account("app", {}, {"azure.workload.identity/client-id": "x"})
-    assert around == Surroundings("shop", {"pod-security.kubernetes.io/enforce": "baseline"}, 33)
+    assert around == Surroundings(
+        "shop", {"pod-security.kubernetes.io/enforce": "baseline"}, 33, around.secret
+    )
+
+
+async def test_what_is_random_is_new_each_time_and_not_shown(api: ApiServer, kube: Kube) -> None:
+    api.account("shop", "app", client_id="x")
+    async with running(kube) as cluster:
+        await soon(lambda: not cluster.problem())
+        (_, first), (_, second) = [await cluster.about("shop", "app") for _ in range(2)]
+    assert first.secret != second.secret
+    assert first.secret not in repr(first)
 
 
 async def test_what_does_not_exist_is_nothing(kube: Kube) -> None:

@@ -48,6 +48,36 @@ def test_without_native_sidecars_the_proxy_is_the_first_container() -> None:
 
 
 @pytest.mark.parametrize("native", ["true", "false"])
+def test_in_environment_mode_the_proxy_comes_alone(native: str) -> None:
+    given = with_sidecar({"proxy-mode": "environment"}, initContainers=[OWN])
+    after = admitted(given, AZWI_NATIVE_SIDECAR=native)
+    both = names(after, "initContainers"), names(after, "containers")
+    if native == "true":
+        assert both == (["azwi-proxy", "own"], ["app"])
+    else:
+        assert both == (["own"], ["azwi-proxy", "app"])
+
+
+def test_what_is_injected_in_environment_mode_keeps_the_restricted_level() -> None:
+    after = admitted(with_sidecar({"proxy-mode": "environment"}))
+    (proxy,) = after["spec"]["initContainers"]
+    context = proxy["securityContext"]
+    assert context["capabilities"] == {"drop": ["ALL"]}
+    assert context["runAsNonRoot"] is context["readOnlyRootFilesystem"] is True
+    assert context["privileged"] is context["allowPrivilegeEscalation"] is False
+    assert context["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert "ports" not in proxy
+    assert [next(iter(set(volume) - {"name"})) for volume in after["spec"]["volumes"]] == [
+        "projected"
+    ]
+
+
+def test_what_is_forwarded_is_the_proxys_affair_in_environment_mode_too() -> None:
+    after = admitted(with_sidecar({"proxy-mode": "environment", "proxy-forward": "none"}))
+    assert values(container(after, "azwi-proxy"))["AZWI_FORWARD"] == "none"
+
+
+@pytest.mark.parametrize("native", ["true", "false"])
 def test_what_is_there_is_not_injected_again(native: str) -> None:
     ours = [{"name": name, "image": "i"} for name in ("azwi-proxy-init", "azwi-proxy")]
     given = with_sidecar(initContainers=[OWN, *ours])

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from azwi_common import contract
-from azwi_testing import admission
+from azwi_testing import admission, reference
 from azwi_testing.admission import (
     account,
     admitted,
@@ -103,6 +103,36 @@ def test_a_declined_sidecars_annotation_is_removed() -> None:
     after = admitted(given)
     assert after["metadata"]["annotations"] == {contract.SKIP_CONTAINERS_ANNOTATION: "x"}
     assert [item["name"] for item in after["spec"]["containers"]] == ["app"]
+
+
+def test_in_environment_mode_the_references_webhook_finds_nothing_to_inject() -> None:
+    """It goes by the annotation's presence, and would bring a privileged azwi-proxy-init."""
+    for given, environ in (
+        (with_sidecar({"proxy-mode": "environment"}), {}),
+        (with_sidecar(), {"AZWI_PROXY_MODE": "environment"}),
+    ):
+        after = admitted(given, **environ)
+        assert contract.INJECT_ANNOTATION not in after["metadata"]["annotations"]
+        assert after["metadata"]["annotations"][contract.MODE_ANNOTATION] == "environment"
+        theirs = reference.patch_of(after)
+        assert not any("initContainers" in operation["path"] for operation in theirs)
+
+
+def test_a_pod_of_environment_mode_is_completed_whatever_the_setting_is_then() -> None:
+    first = admitted(with_sidecar(), AZWI_PROXY_MODE="environment")
+    first["spec"]["containers"].append({"name": "later"})
+    again = admitted(first, AZWI_PROXY_MODE="redirect")
+    assert "azwi-proxy-init" not in str(again)
+    assert values(container(again, "later"))["IDENTITY_HEADER"] == admission.SECRET
+
+
+def test_declining_the_sidecar_declines_its_mode_in_later_passes_too() -> None:
+    by_hand = [{"name": "azwi-proxy", "image": "i"}]
+    after = admitted(
+        pod({"inject-proxy-sidecar": "false", "proxy-mode": "environment"}, initContainers=by_hand)
+    )
+    assert after["metadata"]["annotations"] == {}
+    assert "IDENTITY_ENDPOINT" not in values(container(after, "app"))
 
 
 @pytest.mark.parametrize("native", ["true", "false"])

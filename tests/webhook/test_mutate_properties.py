@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -26,6 +27,24 @@ NONSENSE = st.recursive(
 ENV = st.fixed_dictionaries(
     {"name": st.sampled_from(["A", "AZURE_CLIENT_ID", "AZURE_TENANT_ID", "AZWI_FORWARD"])},
     optional={"value": st.text(max_size=5), "valueFrom": NONSENSE},
+)
+OWN_SECRET = "the-pods-own-secret-0123456789"
+# What a user, or a hand that wrote azwi-proxy, may have said of environment mode already.
+TOLD = st.fixed_dictionaries(
+    {
+        "name": st.sampled_from(
+            [
+                contract.IDENTITY_HEADER,
+                contract.IDENTITY_ENDPOINT,
+                contract.MSI_SECRET,
+                contract.MSI_ENDPOINT,
+                contract.POD_IDENTITY_AUTHORITY_HOST,
+            ]
+        ),
+        "value": st.sampled_from(
+            ["", OWN_SECRET, "http://127.0.0.1:8000/msi/token", "http://127.0.0.1:8000"]
+        ),
+    }
 )
 MOUNT = st.fixed_dictionaries(
     {
@@ -55,7 +74,7 @@ CONTAINER = st.fixed_dictionaries(
     {"name": NAMES},
     optional={
         "image": st.just(admission.PROXY_IMAGE) | st.text(max_size=5),
-        "env": many(ENV),
+        "env": many(ENV | TOLD),
         "volumeMounts": many(MOUNT),
         "ports": many(PORT),
         "resources": st.none() | RESOURCES,
@@ -89,6 +108,8 @@ GOOD = {
     contract.SKIP_CONTAINERS_ANNOTATION: ["app", "own; mesh", ""],
     contract.PORT_ANNOTATION: ["8000", "9000"],
     contract.PROXY_ONLY_ANNOTATION: ["true", "false"],
+    contract.MODE_ANNOTATION: ["redirect", "environment", "environment"],
+    contract.MSI_ENDPOINT_ANNOTATION: ["true", "false"],
     contract.IDENTITIES_ANNOTATION: ["[]", f'[{{"clientId":"{admission.CLIENT}"}}]'],
     contract.PREFIX + "proxy-forward": ["none", "all"],
     contract.PREFIX + "proxy-metrics-port": ["9464"],
@@ -132,9 +153,14 @@ CONFIGURED = st.sampled_from(
             AZWI_PROXY_VOLUMES='[{"name":"ca","configMap":{"name":"ca"}}]',
             AZWI_PROXY_ENV='[{"name":"AZWI_FORWARD","value":"none"},{"name":"X"}]',
         ),
+        admission.settings(AZWI_PROXY_MODE="environment"),
     ]
 )
 AROUND = st.builds(admission.around, minor=st.sampled_from([26, 34]))
+
+
+NEXT_SECRET = "another-pass-brings-another-0123"
+SECRETS = (admission.SECRET, OWN_SECRET)
 
 
 def outcome(pod: Any, *rest: Any) -> mutate.Admitted | str:
@@ -170,15 +196,46 @@ def test_a_pod_is_admitted_without_loss_or_refused_with_a_sentence(
         return
     after = admission.applied(pod, decided.patch)
     kept = list(leaves(after))
-    removed = ("metadata", "annotations", contract.INJECT_ANNOTATION), '"false"'
+    asked = (pod["metadata"]["annotations"] or {}).get(contract.INJECT_ANNOTATION, "").strip()
+    inject, mode = (
+        ("metadata", "annotations", name)
+        for name in (contract.INJECT_ANNOTATION, contract.MODE_ANNOTATION)
+    )
+    may_go = {"false": [inject, mode], "true": [inject]}.get(asked, [])
     for leaf in leaves(pod):
         if leaf in kept:
             kept.remove(leaf)
         else:
-            assert leaf[0] == removed[0]
-            assert json.loads(leaf[1]).strip() == "false"
-    assert mutate.admit(after, account, around, configured).patch == []
+            assert leaf[0] in may_go
+            if asked == "true":
+                assert (mode, '"environment"') in leaves(after)
+    again = replace(around, secret=NEXT_SECRET)
+    assert mutate.admit(after, account, again, configured).patch == []
     assert all(len(warning) <= 256 for warning in decided.warnings)
+    assert not any(secret in text for secret in SECRETS for text in decided.warnings)
+
+
+@given(POD, AROUND, CONFIGURED, st.sampled_from(["containers", "initContainers"]))
+@settings(max_examples=200, deadline=None)
+def test_whoever_is_told_where_to_ask_has_the_value_that_the_proxy_has(
+    pod: Any, around: mutate.Surroundings, configured: Settings, field: str
+) -> None:
+    decided = outcome(pod, admission.account(), around, configured)
+    assume(isinstance(decided, mutate.Admitted))
+    assert isinstance(decided, mutate.Admitted)
+    after = admission.applied(pod, decided.patch)
+    after["spec"][field] = [*(after["spec"].get(field) or []), {"name": "later"}]
+    later = replace(around, secret=NEXT_SECRET)
+    second = mutate.admit(after, admission.account(), later, configured)
+    done = admission.applied(after, second.patch)
+    assert NEXT_SECRET not in json.dumps(done)
+    told = admission.container(done, "later").get("env") or []
+    given = {entry["name"]: entry["value"] for entry in told}
+    assert ("IDENTITY_ENDPOINT" in given) is ("IDENTITY_HEADER" in given)
+    assert "IMDS_ENDPOINT" not in given
+    if header := given.get("IDENTITY_HEADER"):
+        values = admission.values(admission.container(done, "azwi-proxy"))
+        assert values["IDENTITY_HEADER"] == header
 
 
 @given(POD, st.data())

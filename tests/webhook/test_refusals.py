@@ -43,6 +43,52 @@ def test_where_no_redirect_can_be_the_sidecar_is_refused_and_nothing_else(
     assert refusal(admission.pod(**spec)) == ""
 
 
+ENVIRONMENT = {"proxy-mode": "environment"}
+
+
+@pytest.mark.parametrize(
+    ("spec", "told"),
+    [
+        ({"hostNetwork": True}, "in the node's network could ask the sidecar for tokens, as"),
+        ({"os": {"name": "windows"}}, "this is a Windows pod"),
+    ],
+)
+def test_environment_mode_is_refused_there_too(spec: dict[str, Any], told: str) -> None:
+    sentence = refusal(with_sidecar(ENVIRONMENT, **spec))
+    assert told in sentence
+    assert "redirect" not in sentence
+
+
+def test_environment_mode_redirects_nobody_and_needs_no_init_image() -> None:
+    pod = with_sidecar(ENVIRONMENT, securityContext=POD)
+    assert refusal(pod, PROXY_INIT_IMAGE="") == ""
+    assert "set PROXY_IMAGE in the webhook's" in refusal(pod, PROXY_IMAGE="")
+
+
+def test_environment_mode_has_a_port_all_the_same() -> None:
+    containers = app(ports=[{"containerPort": 8000}])
+    assert "Port 8000 of the sidecar" in refusal(with_sidecar(ENVIRONMENT, containers=containers))
+
+
+@pytest.mark.parametrize("text", ["env", "Environment", "", "none"])
+def test_any_other_mode_is_refused_with_both_named(text: str) -> None:
+    assert refusal(with_sidecar({"proxy-mode": text})) == (
+        "Annotation azure.workload.identity/proxy-mode of the pod must be one of redirect,"
+        f" environment; it is {text!r}."
+    )
+
+
+@pytest.mark.parametrize("level", ["baseline", "restricted"])
+def test_a_namespace_that_forbids_net_admin_is_told_of_environment_mode(level: str) -> None:
+    labels = {"pod-security.kubernetes.io/enforce": level}
+    remedy = "environment mode, which needs none, by annotation azure.workload.identity/proxy-mode:"
+    for setting in ("redirect", "environment"):
+        pod = with_sidecar({"proxy-mode": "redirect"})
+        assert f"{remedy} environment" in refusal(pod, labels, AZWI_PROXY_MODE=setting)
+    assert refusal(with_sidecar(ENVIRONMENT), labels) == ""
+    assert refusal(with_sidecar(), labels, AZWI_PROXY_MODE="environment") == ""
+
+
 @pytest.mark.parametrize("level", ["baseline", "restricted"])
 def test_a_namespace_that_forbids_net_admin_is_named_with_its_label(level: str) -> None:
     labels = {"pod-security.kubernetes.io/enforce": level}

@@ -90,6 +90,13 @@ def test_the_custom_audience_may_not_be_entra_ids_own() -> None:
         load(Settings, given)
 
 
+def test_the_proxys_mode_is_one_of_two() -> None:
+    assert load(Settings, TENANT).proxy_mode == "redirect"
+    assert load(Settings, {**TENANT, "AZWI_PROXY_MODE": "environment"}).proxy_mode == "environment"
+    with pytest.raises(SettingsError, match="must be one of redirect, environment; it is 'env'"):
+        load(Settings, {**TENANT, "AZWI_PROXY_MODE": "env"})
+
+
 def test_an_address_has_a_port_and_may_have_a_host() -> None:
     assert Address.from_text("[::1]:8095") == ("::1", 8095)
     assert Address.from_text(":8095") == ("", 8095)

@@ -10,6 +10,8 @@ from typing import Any
 from azwi_common import contract
 from azwi_webhook import pods
 from azwi_webhook.annotations import Wishes
+from azwi_webhook.endpoint import Endpoint
+from azwi_webhook.inject import Configured
 from azwi_webhook.settings import Settings
 
 LONGEST = 256
@@ -21,6 +23,12 @@ _OF_SIDECAR = contract.POD_ANNOTATIONS - {
     contract.INJECT_ANNOTATION,
 }
 
+_OF_INIT = frozenset(
+    name
+    for name, (program, _, _) in contract.RESOURCE_ANNOTATIONS.items()
+    if program == "proxy-init"
+)
+
 
 def warnings(
     pod: pods.Pod,
@@ -28,6 +36,7 @@ def warnings(
     of_account: Mapping[str, Any] | None,
     wishes: Wishes,
     settings: Settings,
+    known: Configured,
     *,
     native: bool,
 ) -> tuple[str, ...]:
@@ -44,7 +53,8 @@ def warnings(
         *_unknown(f"service account {account}", of_account or {}, contract.ACCOUNT_ANNOTATIONS, ""),
         *_volume(pod),
         *_sidecar(pod, wishes, settings),
-        *(() if native or not wishes.inject else _ordinary(pod)),
+        *(_mode(pod, wishes, known.endpoint) if wishes.inject else ()),
+        *(() if native or not wishes.inject else _ordinary(pod, known.endpoint)),
     ]
     return tuple(_cut(sentence) for sentence in found)
 
@@ -116,6 +126,26 @@ def _sidecar(pod: pods.Pod, wishes: Wishes, settings: Settings) -> Iterator[str]
         yield f"Annotation {idle[0]} has no effect on a pod without the sidecar."
 
 
+def _mode(pod: pods.Pod, wishes: Wishes, endpoint: Endpoint | None) -> Iterator[str]:
+    idle = _OF_INIT if endpoint else {contract.MSI_ENDPOINT_ANNOTATION}
+    mode = "environment" if endpoint else "redirect"
+    for name in sorted(idle.intersection(pod.annotations)):
+        yield f"Annotation {name} has no effect in proxy-mode {mode}."
+    if endpoint is None:
+        return
+    if pod.has(contract.INIT_CONTAINER):
+        yield (
+            f"Container {contract.INIT_CONTAINER} was in the pod already, and still needs"
+            " NET_ADMIN: remove it, since proxy-mode environment does without it."
+        )
+    for container in pod.app_containers():
+        for told, own in endpoint.contradicted(container, wishes):
+            yield (
+                f"Container {str(container.get('name'))[:63]} sets {own} itself: it gets neither"
+                f" {' nor '.join(told)}."
+            )
+
+
 def _already_there(pod: pods.Pod, settings: Settings) -> Iterator[str]:
     ours = (settings.proxy_image, settings.proxy_init_image)
     for container in pod.all_containers():
@@ -127,7 +157,7 @@ def _already_there(pod: pods.Pod, settings: Settings) -> Iterator[str]:
             )
 
 
-def _ordinary(pod: pods.Pod) -> Iterator[str]:
+def _ordinary(pod: pods.Pod, endpoint: Endpoint | None) -> Iterator[str]:
     """What an ordinary container cannot do; said once, by the pass that injects it."""
     if pod.has(contract.PROXY_CONTAINER):
         return
@@ -135,7 +165,8 @@ def _ordinary(pod: pods.Pod) -> Iterator[str]:
     if pod.spec.get("restartPolicy") in ("Never", "OnFailure"):
         yield f"The pod does not complete while {contract.PROXY_CONTAINER} runs: {upgrade}."
     if any(item.get("name") not in pods.OURS for item in pod.init_containers):
-        yield f"The pod's init containers get no tokens from the metadata address: {upgrade}."
+        place = contract.PROXY_CONTAINER if endpoint else "the metadata address"
+        yield f"The pod's init containers get no tokens from {place}: {upgrade}."
 
 
 def _cut(text: str) -> str:

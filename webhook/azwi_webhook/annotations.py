@@ -12,6 +12,7 @@ from azwi_common import contract
 from azwi_common.identities import Guid, IdentityMap, Tenant
 from azwi_common.settings import Port, parse
 from azwi_webhook import resources
+from azwi_webhook.settings import Mode
 
 PROXY_SETTINGS: Mapping[str, Any] = {
     contract.FORWARD: Literal["instance", "all", "none"],
@@ -62,6 +63,10 @@ class Wishes:
     tenant_id: str
     # Of the sidecar; read only where one is asked for.
     port: int = contract.DEFAULT_PROXY_PORT
+    mode: Mode | None = None
+    """None where the pod says nothing."""
+    msi_endpoint: bool = False
+    """Whether apps are told of the old version of App Service's protocol too."""
     identities: IdentityMap = IdentityMap()
     settings: Mapping[str, str]
     """Values by variable of azwi-proxy."""
@@ -99,17 +104,24 @@ class Place:
 
 
 def read(
-    of_pod: Mapping[str, Any], of_account: Mapping[str, Any], account: str, suffix: str
+    of_pod: Mapping[str, Any],
+    of_account: Mapping[str, Any],
+    account: str,
+    suffix: str,
+    *,
+    has_proxy: bool = False,
 ) -> Wishes:
     """What the annotations of a pod and of its service account, named ``account``, ask for.
 
     ``suffix``: of the annotation that asks for the custom token endpoint; empty: there is none.
+    ``has_proxy``: azwi-proxy is there; then environment mode by its annotation asks for the rest.
     """
     problems: list[str] = []
     doubts: list[str] = []
     pod = Place("the pod", of_pod, problems)
     home = Place(f"service account {account}", of_account, problems)
-    inject = pod.value(contract.INJECT_ANNOTATION, Flag, None)
+    told = has_proxy and str(of_pod.get(contract.MODE_ANNOTATION)).strip() == "environment"
+    inject = pod.value(contract.INJECT_ANNOTATION, Flag, True if told else None)
     # A wrong identity stops the sidecar at its start; without one, only the app can tell.
     strict = Place(home.owner, of_account, problems if inject else doubts)
     expiration = home.value(contract.EXPIRATION_ANNOTATION, Seconds, contract.DEFAULT_EXPIRATION)
@@ -141,6 +153,8 @@ def _sidecar(pod: Place, home: Place) -> dict[str, Any]:
     }
     return {
         "port": pod.value(contract.PORT_ANNOTATION, Port, contract.DEFAULT_PROXY_PORT),
+        "mode": pod.value(contract.MODE_ANNOTATION, Mode, None),
+        "msi_endpoint": bool(pod.value(contract.MSI_ENDPOINT_ANNOTATION, Flag, False)),
         "identities": pod.value(contract.IDENTITIES_ANNOTATION, IdentityMap, mapped),
         "settings": {name: text for name, text in settings.items() if text},
         "proxy_resources": _resources(pod, "proxy"),

@@ -98,7 +98,7 @@ class App:
         """
         fields = {"namespace": call.namespace, "told": error.sentence}
         log.error("a review could not be answered", extra={"fields": fields})
-        around = mutate.Surroundings(call.namespace, {}, self._cluster.minor)
+        around = mutate.Surroundings(call.namespace, {}, self._cluster.minor, secret="")
         if mutate.takes_part(call.object, None, around, self._settings):
             body = review.deny(call, error.sentence, review.UNAVAILABLE)
             return Decision("unavailable", body)

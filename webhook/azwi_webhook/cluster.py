@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import secrets
 from collections.abc import Callable
 from typing import Final
 
@@ -78,7 +79,8 @@ class Cluster:
                 self.accounts.find(namespace, name), self.namespaces.find("", namespace)
             )
         account = Account(name, known.labels, known.annotations) if known else None
-        return account, Surroundings(namespace, space.labels if space else {}, self.minor)
+        labels = space.labels if space else {}
+        return account, Surroundings(namespace, labels, self.minor, secrets.token_urlsafe(32))
 
     async def _follow_version(self) -> None:
         while True:

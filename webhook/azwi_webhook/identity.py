@@ -69,15 +69,15 @@ def gets_identity(container: pods.Object, wishes: Wishes, proxy_only: bool) -> b
 
 
 def complete(
-    path: str, container: pods.Object, env: Sequence[sidecar.Object]
+    path: str, container: pods.Object, env: Sequence[sidecar.Object], *, token: bool = True
 ) -> Iterator[Operation]:
-    """The operations that give the container at ``path`` what it lacks."""
+    """The operations that give the container at ``path`` what it lacks of ``env`` and the token."""
     present = pods.items(container, "env")
     given = [entry.get("name") for entry in present]
     lacking = [entry for entry in env if entry["name"] not in given]
     yield from patch.append(path + "/env", present, lacking)
     mounts = pods.items(container, "volumeMounts")
-    if not any(_is_token_folder(mount.get("mountPath")) for mount in mounts):
+    if token and not any(_is_token_folder(mount.get("mountPath")) for mount in mounts):
         yield from patch.append(path + "/volumeMounts", mounts, [sidecar.token_mount()])
 
 

@@ -1,15 +1,16 @@
 """The sidecar's part of a pod: which containers it lacks, where they go, and what they carry.
 
 Pure. Order: azwi-proxy-init, azwi-proxy, then the pod's own, so that from the first of them on
-nobody reaches the node's identity.
+nobody reaches the node's identity. In environment mode there is no azwi-proxy-init.
 """
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from azwi_common import contract, sidecar
-from azwi_webhook import identity, patch, pods, resources
+from azwi_webhook import endpoint, identity, patch, pods, resources
 from azwi_webhook.annotations import Wishes
+from azwi_webhook.endpoint import Endpoint
 from azwi_webhook.patch import Operation
 from azwi_webhook.settings import Settings
 
@@ -26,6 +27,8 @@ class Configured:
 
     env: Mapping[str, str]
     """Variables of azwi-proxy whose values are known here."""
+    endpoint: Endpoint | None
+    """What apps are told in environment mode; None where they are redirected."""
 
     @property
     def forward(self) -> str:
@@ -44,14 +47,19 @@ class Configured:
         return int(text) if text.isascii() and text.isdigit() and len(text) < 6 else 0
 
 
-def configured(wishes: Wishes, settings: Settings) -> Configured:
-    """What azwi-proxy is told by variables."""
+def configured(pod: pods.Pod, wishes: Wishes, settings: Settings, secret: str) -> Configured:
+    """What azwi-proxy is told by variables, and what apps are told of it.
+
+    ``secret``: random, for a pod that has none yet.
+    """
     env = {
         str(entry.get("name")): entry["value"]
         for entry in settings.proxy_env.items
         if isinstance(entry.get("value"), str)
     }
-    return Configured({**env, **wishes.settings})
+    told = wishes.inject and (wishes.mode or settings.proxy_mode) == "environment"
+    of_mode = endpoint.of(pod, wishes, settings, secret) if told else None
+    return Configured({**env, **wishes.settings}, of_mode)
 
 
 def is_native(settings: Settings, minor: int) -> bool:
@@ -61,16 +69,17 @@ def is_native(settings: Settings, minor: int) -> bool:
     return settings.native_sidecar == "true" and minor >= _FIRST
 
 
-def lacks(pod: pods.Pod) -> tuple[bool, bool]:
+def lacks(pod: pods.Pod, known: Configured) -> tuple[bool, bool]:
     """Whether azwi-proxy-init and azwi-proxy are still to be injected."""
-    return not pod.has(contract.INIT_CONTAINER), not pod.has(contract.PROXY_CONTAINER)
+    lacks_init = known.endpoint is None and not pod.has(contract.INIT_CONTAINER)
+    return lacks_init, not pod.has(contract.PROXY_CONTAINER)
 
 
 def operations(
     pod: pods.Pod, wishes: Wishes, settings: Settings, known: Configured, *, native: bool
 ) -> Iterator[Operation]:
     """The operations that put the missing containers and their pull secrets into the pod."""
-    lacks_init, lacks_proxy = lacks(pod)
+    lacks_init, lacks_proxy = lacks(pod, known)
     if not (lacks_init or lacks_proxy):
         return
     choices = _choices(pod, wishes, settings, known, native=native)
@@ -144,6 +153,7 @@ def _proxy_env(wishes: Wishes, settings: Settings, known: Configured) -> list[si
     """Identity, then what the pod wishes, then what the webhook's configuration adds.
 
     Of one name there is one variable: the pod's wish, else the configuration's, else identity's.
+    IDENTITY_HEADER, in environment mode, counts as identity's.
     """
     wished = {name: value for name, value in wishes.settings.items() if name != contract.LOG_LEVEL}
     if wishes.identities:
@@ -154,9 +164,9 @@ def _proxy_env(wishes: Wishes, settings: Settings, known: Configured) -> list[si
         if entry.get("name") not in wished and entry.get("name") != contract.LOG_LEVEL
     ]
     said = [entry.get("name") for entry in extra]
-    env = [
-        entry for entry in identity.environment(wishes, settings) if entry["name"] not in said
-    ] + sidecar.variables(wished)
+    own = identity.environment(wishes, settings)
+    own += known.endpoint.of_proxy() if known.endpoint else []
+    env = [entry for entry in own if entry["name"] not in said] + sidecar.variables(wished)
     if known.metrics_port and contract.POD_IP not in said:
         field = {"fieldRef": {"fieldPath": "status.podIP"}}
         env.append({"name": contract.POD_IP, "valueFrom": field})

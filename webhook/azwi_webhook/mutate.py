@@ -7,7 +7,7 @@ empty patch, one to which somebody added a container is completed.
 """
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from azwi_common import contract
@@ -45,6 +45,8 @@ class Surroundings:
     namespace_labels: Mapping[str, str]
     minor: int
     """Of the API server's version, 1.``minor``."""
+    secret: str = field(repr=False)
+    """Random, for one pod alone: 16 to 256 visible signs of ASCII that a header can hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,13 +89,19 @@ def admit(pod: Any, account: Account | None, around: Surroundings, settings: Set
         return Admitted([], ())  # the API server says what is missing
     name = pods.text(parts.spec, "serviceAccountName") or "default"
     of_account = account.annotations if account else {}
-    wishes = annotations.read(parts.annotations, of_account, name, settings.custom_suffix)
-    known = inject.configured(wishes, settings)
+    wishes = annotations.read(
+        parts.annotations,
+        of_account,
+        name,
+        settings.custom_suffix,
+        has_proxy=parts.has(contract.PROXY_CONTAINER),
+    )
+    known = inject.configured(parts, wishes, settings, around.secret)
     if problems := [*wishes.problems, *_problems(parts, wishes, settings, known, around)]:
         raise Refused(pods.printable(" ".join(problems)))
     native = inject.is_native(settings, around.minor)
     warnings = advice.warnings(
-        parts, name, of_account if account else None, wishes, settings, native=native
+        parts, name, of_account if account else None, wishes, settings, known, native=native
     )
     return Admitted([*_operations(parts, wishes, settings, known, native=native)], warnings)
 
@@ -126,36 +134,54 @@ def _operations(
     native: bool,
 ) -> Iterator[Operation]:
     """Places in the arrays are those of the pod as it came: insertions come last."""
-    yield from _annotations(pod, wishes)
-    completed = [*_completed(pod, wishes, settings)]
+    yield from _annotations(pod, wishes, known)
+    completed = [*_completed(pod, wishes, settings, known)]
     yield from completed
     yield from _volumes(pod, wishes, settings, completed)
     if wishes.inject:
         yield from inject.operations(pod, wishes, settings, known, native=native)
 
 
-def _annotations(pod: pods.Pod, wishes: Wishes) -> Iterator[Operation]:
-    if wishes.inject is False:  # the reference injects wherever the annotation stands
-        yield patch.remove(patch.pointer("metadata", "annotations", contract.INJECT_ANNOTATION))
+def _annotations(pod: pods.Pod, wishes: Wishes, known: inject.Configured) -> Iterator[Operation]:
+    """The reference injects its privileged container wherever its annotation stands, so it goes.
+
+    That of environment mode then tells a later pass that the sidecar is meant, or goes as well.
+    """
+    said, mode = map(pod.annotations.get, (contract.INJECT_ANNOTATION, contract.MODE_ANNOTATION))
+    if said is not None and (known.endpoint or wishes.inject is False):
+        yield patch.remove(_annotation(contract.INJECT_ANNOTATION))
+    if known.endpoint and mode is None:
+        yield patch.add(_annotation(contract.MODE_ANNOTATION), "environment")
+    if mode is not None and wishes.inject is False:
+        yield patch.remove(_annotation(contract.MODE_ANNOTATION))
     name = contract.DEFAULT_CONTAINER_ANNOTATION
     if wishes.inject and name not in pod.annotations:
         apps = [item for item in pod.containers if item.get("name") not in pods.OURS]
         if apps and apps[0].get("name"):
-            yield patch.add(patch.pointer("metadata", "annotations", name), apps[0].get("name"))
+            yield patch.add(_annotation(name), apps[0].get("name"))
 
 
-def _completed(pod: pods.Pod, wishes: Wishes, settings: Settings) -> Iterator[Operation]:
+def _annotation(name: str) -> str:
+    return patch.pointer("metadata", "annotations", name)
+
+
+def _completed(
+    pod: pods.Pod, wishes: Wishes, settings: Settings, known: inject.Configured
+) -> Iterator[Operation]:
     """What containers lack that are in the pod already."""
     env = identity.environment(wishes, settings)
     has_proxy = bool(wishes.inject) or pod.has(contract.PROXY_CONTAINER)
     proxy_only = wishes.proxy_only and has_proxy
-    for field, containers in (
+    for array, containers in (
         ("initContainers", pod.init_containers),
         ("containers", pod.containers),
     ):
         for place, container in enumerate(containers):
-            if identity.gets_identity(container, wishes, proxy_only):
-                yield from identity.complete(f"/spec/{field}/{place}", container, env)
+            gets = identity.gets_identity(container, wishes, proxy_only)
+            told = known.endpoint.lacking(container, wishes) if known.endpoint else []
+            path = f"/spec/{array}/{place}"
+            both = [*(env if gets else ()), *told]
+            yield from identity.complete(path, container, both, token=gets)
 
 
 def _volumes(
@@ -164,7 +190,7 @@ def _volumes(
     """The volumes that are mounted, now or by the operations of ``completed``, and not there."""
     present = pods.items(pod.spec, "volumes")
     names = [volume.get("name") for volume in present]
-    injects = bool(wishes.inject) and inject.lacks(pod)[1]
+    injects = bool(wishes.inject) and not pod.has(contract.PROXY_CONTAINER)
     wanted = settings.proxy_volumes.items if injects else []
     mounts = any("/volumeMounts" in operation["path"] for operation in completed)
     if injects or mounts or any(map(identity.mounts_the_token, pod.all_containers())):

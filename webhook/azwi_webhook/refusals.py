@@ -39,16 +39,18 @@ def sidecar(
     namespace_labels: Mapping[str, str],
 ) -> Iterator[str]:
     """What keeps a pod that asks for the sidecar from having it."""
-    yield from _images(pod, settings)
-    yield from _networks(pod)
-    yield from _pod_security(namespace, namespace_labels)
+    redirects = known.endpoint is None
+    yield from _images(pod, settings, known)
+    yield from _networks(pod, redirects=redirects)
+    if redirects:
+        yield from _pod_security(namespace, namespace_labels)
     yield from _ports(pod, wishes.port, known.metrics_port)
-    if known.forward != "none":  # else no user is exempt from the redirect
+    if redirects and known.forward != "none":  # else no user is exempt from the redirect
         yield from _users(pod)
 
 
-def _images(pod: pods.Pod, settings: Settings) -> Iterator[str]:
-    lacks_init, lacks_proxy = inject.lacks(pod)
+def _images(pod: pods.Pod, settings: Settings, known: Configured) -> Iterator[str]:
+    lacks_init, lacks_proxy = inject.lacks(pod, known)
     for lacking, image, name in (
         (lacks_proxy, settings.proxy_image, "PROXY_IMAGE"),
         (lacks_init, settings.proxy_init_image, "PROXY_INIT_IMAGE"),
@@ -60,12 +62,14 @@ def _images(pod: pods.Pod, settings: Settings) -> Iterator[str]:
             )
 
 
-def _networks(pod: pods.Pod) -> Iterator[str]:
+def _networks(pod: pods.Pod, *, redirects: bool) -> Iterator[str]:
     if pod.spec.get("hostNetwork"):
-        yield (
-            "The sidecar would redirect the node's own metadata requests, as hostNetwork is true:"
-            f" set hostNetwork to false, or {_WITHOUT}."
+        harm = (
+            "The sidecar would redirect the node's own metadata requests"
+            if redirects
+            else "Whatever is in the node's network could ask the sidecar for tokens"
         )
+        yield f"{harm}, as hostNetwork is true: set hostNetwork to false, or {_WITHOUT}."
     selector = pods.mapping(pod.spec, "nodeSelector")
     systems = [pods.mapping(pod.spec, "os").get("name"), *map(selector.get, _OS_LABELS)]
     if "windows" in systems:
@@ -77,9 +81,10 @@ def _pod_security(namespace: str, labels: Mapping[str, str]) -> Iterator[str]:
     if level in _FORBIDS_NET_ADMIN:
         yield (
             f"Container {contract.INIT_CONTAINER} needs NET_ADMIN, which namespace {namespace}"
-            f" forbids by its label {contract.POD_SECURITY_LABEL}={level}: set that label to"
-            " privileged, remove it where the API server exempts the namespace from pod security,"
-            f" or {_WITHOUT}."
+            f" forbids by its label {contract.POD_SECURITY_LABEL}={level}: choose"
+            f" environment mode, which needs none, by annotation {contract.MODE_ANNOTATION}:"
+            " environment on the pod, set that label to privileged, remove it where the API server"
+            f" exempts the namespace from pod security, or {_WITHOUT}."
         )
 
 

@@ -23,6 +23,10 @@ CLOUDS: Mapping[str, tuple[str, str]] = {
 """By name: the login host, and the audience of service account tokens."""
 
 
+Mode = Literal["redirect", "environment"]
+"""How apps reach azwi-proxy: unasked, through azwi-proxy-init's rules; or told by variables."""
+
+
 class Address(tuple[str, int]):
     """``[host]:port``; an empty host means every address of the pod."""
 
@@ -163,6 +167,10 @@ class Settings:
     proxy_init_image: Annotated[
         str, Env("PROXY_INIT_IMAGE", "image of the injected azwi-proxy-init")
     ] = ""
+    proxy_mode: Annotated[
+        Mode,
+        Env("AZWI_PROXY_MODE", "how apps reach azwi-proxy where the pod's proxy-mode says nothing"),
+    ] = "redirect"
     pull_policy: Annotated[
         Literal["Always", "IfNotPresent", "Never"],
         Env("AZWI_IMAGE_PULL_POLICY", "pull policy of both"),

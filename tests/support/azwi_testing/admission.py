@@ -15,6 +15,7 @@ Object = dict[str, Any]
 
 CLIENT = "c11e47c1-1e47-4c11-8e47-c11e47c11e47"
 TENANT = "7e4a47e4-a471-4e4a-8471-7e4a47e4a471"
+SECRET = "for-this-pod-alone-0123456789abcdef"
 PROXY_IMAGE = "registry.example/azwi-proxy:0.1.0"
 INIT_IMAGE = "registry.example/azwi-proxy-init:0.1.0"
 ENVIRON: Mapping[str, str] = {
@@ -37,10 +38,13 @@ def account(name: str = "app", labels: Mapping[str, str] | None = None, **more: 
 
 
 def around(
-    minor: int = 34, namespace: str = "shop", labels: Mapping[str, str] | None = None
+    minor: int = 34,
+    namespace: str = "shop",
+    labels: Mapping[str, str] | None = None,
+    secret: str = SECRET,
 ) -> mutate.Surroundings:
-    """A namespace in a cluster of version 1.``minor``."""
-    return mutate.Surroundings(namespace, labels or {}, minor)
+    """A namespace in a cluster of version 1.``minor``, and what is random."""
+    return mutate.Surroundings(namespace, labels or {}, minor, secret)
 
 
 def pod(annotations: Mapping[str, str] | None = None, **spec: Any) -> Object:
@@ -70,9 +74,10 @@ def applied(given: Object, patch: list[mutate.Operation]) -> Object:
     return after
 
 
-def admitted(given: Object, whose: Any = None, **environ: str) -> Object:
+def admitted(given: Object, whose: Any = None, *, secret: str = SECRET, **environ: str) -> Object:
     """The pod after admission, in a new cluster, by an ordinary service account."""
-    decided = mutate.admit(given, whose or account(), around(), settings(**environ))
+    surroundings = around(secret=secret)
+    decided = mutate.admit(given, whose or account(), surroundings, settings(**environ))
     return applied(given, decided.patch)
 
 

@@ -31,6 +31,7 @@ FULL: dict[str, Any] = {
     "iptablesMode": "legacy",
     "proxy": {
         "image": "registry.example/other/proxy:2",
+        "mode": "environment",
         "imagePullPolicy": "Always",
         "imagePullSecrets": ["one", "two"],
         "resources": {"requests": {"cpu": 1, "memory": "64Mi"}, "limits": {"memory": "128Mi"}},

@@ -199,11 +199,17 @@ def env_of(container: Object) -> dict[str, str]:
     return {item["name"]: item["value"] for item in container.get("env", ()) if "value" in item}
 
 
-def asked(namespace: Namespace, pod_name: str = "app", port: int = 8000) -> int:
-    """How many tokens the pod's own proxy has handed out, by its counter."""
+def asked(
+    namespace: Namespace, pod_name: str = "app", port: int = 8000, route: str = "token"
+) -> int:
+    """How many tokens the pod's own proxy has handed out, by its counter.
+
+    ``route``: ``token`` for the metadata service's endpoint, ``appservice`` for App Service's.
+    """
     address = f"http://127.0.0.1:{port}/metrics"
     said = namespace.execute(pod_name, "app", "curl", "-sS", "--max-time", "10", address)
-    pattern = r'azwi_proxy_requests_total\{[^}]*route="token"[^}]*status="200"[^}]*\} ([\d.e+]+)'
+    labels = rf'\{{[^}}]*route="{route}"[^}}]*status="200"[^}}]*\}}'
+    pattern = rf"azwi_proxy_requests_total{labels} ([\d.e+]+)"
     return int(sum(float(count) for count in re.findall(pattern, said)))
 
 

@@ -1,0 +1,102 @@
+"""Environment mode: where apps that nobody redirects are told to ask, and with which secret.
+
+Pure. SDKs honour one of two things: a host to ask in place of the metadata address, or App
+Service's protocol, whose URL and header value belong together. A container that says either of the
+two otherwise keeps what it says, and gets neither: its header is not for our URL, and ours not for
+its own. Never IMDS_ENDPOINT, which would mean Azure Arc's protocol.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from azwi_common import contract, sidecar
+from azwi_webhook import pods
+from azwi_webhook.annotations import Wishes
+from azwi_webhook.settings import Settings
+
+Group = tuple[sidecar.Object, ...]
+"""Variables that belong together: a container gets what it lacks of all, or none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """What the containers of one pod are told."""
+
+    header: sidecar.Object | None
+    """IDENTITY_HEADER of azwi-proxy; None where somebody has set it empty: no /msi/token then."""
+    groups: tuple[Group, ...]
+
+    def of_proxy(self) -> list[sidecar.Object]:
+        """The variables of azwi-proxy."""
+        return [self.header] if self.header else []
+
+    def lacking(self, container: pods.Object, wishes: Wishes) -> list[sidecar.Object]:
+        """The variables that this container of the pod is still to get."""
+        if container.get("name") == contract.PROXY_CONTAINER:
+            return self.of_proxy()  # which counts for nothing where it has one already
+        if not _is_told(container, wishes):
+            return []
+        present = pods.items(container, "env")
+        return [
+            entry
+            for group in self.groups
+            if not _others(group, present)
+            for entry in group
+            if entry not in present
+        ]
+
+    def contradicted(
+        self, container: pods.Object, wishes: Wishes
+    ) -> Iterator[tuple[tuple[str, ...], str]]:
+        """Names that belong together, and which of them the container sets otherwise itself."""
+        present = pods.items(container, "env") if _is_told(container, wishes) else []
+        for group in self.groups:
+            others = _others(group, present)
+            if others and len(group) > 1:
+                yield tuple(entry["name"] for entry in group), str(others[0]["name"])
+
+
+def of(pod: pods.Pod, wishes: Wishes, settings: Settings, secret: str) -> Endpoint:
+    """What the containers of ``pod`` are told; ``secret`` where no header's value is said yet."""
+    header = _header(pod, settings, secret)
+    host = f"http://127.0.0.1:{wishes.port}"
+    pairs = [(contract.IDENTITY_ENDPOINT, contract.IDENTITY_HEADER)]
+    if wishes.msi_endpoint:
+        pairs.append((contract.MSI_ENDPOINT, contract.MSI_SECRET))
+    groups: list[Group] = [({"name": contract.POD_IDENTITY_AUTHORITY_HOST, "value": host},)]
+    if header:
+        groups += [
+            ({"name": url, "value": host + contract.MSI_PATH}, {**header, "name": value})
+            for url, value in pairs
+        ]
+    return Endpoint(header, tuple(groups))
+
+
+def _header(pod: pods.Pod, settings: Settings, secret: str) -> sidecar.Object | None:
+    """What azwi-proxy has, by a first pass or by hand; else the configuration's; else a new one.
+
+    An entry whose value comes from elsewhere (a Secret) is passed on as it is.
+    """
+    places: list[list[pods.Object]] = [
+        pods.items(container, "env")
+        for container in pod.all_containers()
+        if container.get("name") == contract.PROXY_CONTAINER
+    ]
+    places.append([*settings.proxy_env.items])
+    for env in places:
+        said = [entry for entry in env if entry.get("name") == contract.IDENTITY_HEADER]
+        if said:
+            last = dict(said[-1])  # of two, the kubelet takes the last
+            return last if last.get("value") or last.get("valueFrom") else None
+    return {"name": contract.IDENTITY_HEADER, "value": secret}
+
+
+def _is_told(container: pods.Object, wishes: Wishes) -> bool:
+    name = pods.text(container, "name")
+    return name not in pods.OURS and name not in wishes.skip
+
+
+def _others(group: Group, present: list[pods.Object]) -> list[pods.Object]:
+    """The entries of ``present`` that give a variable of ``group`` another value."""
+    names = [entry["name"] for entry in group]
+    return [entry for entry in present if entry.get("name") in names and entry not in group]
