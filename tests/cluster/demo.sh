@@ -15,10 +15,13 @@ show() { printf '  $ %s\n' "$*"; "$@" | sed 's/^/  /'; }
 
 why=$(cluster missing)
 [ -z "$why" ] || { echo "No cluster here: this machine $why." >&2; exit 1; }
-[ ! -e /var/lib/azwi-cluster ] || { echo 'A cluster is up already: end it first with "make cluster-down".' >&2; exit 1; }
+if [ -e /var/lib/azwi-cluster ] && kubectl get namespace azwi-sidecar-system entra --ignore-not-found -o name | grep -q .; then
+  echo 'The cluster that is up has been used already: end it first with "make cluster-down".' >&2
+  exit 1
+fi
 
 say "A Kubernetes of one node, in namespaces of its own on this machine"
-cluster up
+[ -e /var/lib/azwi-cluster ] || cluster up
 archives=$(tests/cluster/images.sh azwi-proxy azwi-proxy-init azwi-webhook azwi-emulator app)
 cluster import $archives
 show kubectl get nodes
