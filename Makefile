@@ -14,8 +14,8 @@ help: ## list the targets
 .venv/.made: images/locks/dev.txt pyproject.toml scripts/set-up.sh
 	@PYTHON=$(PYTHON) scripts/set-up.sh
 
-demo: .venv/.made ## an unchanged app gets its token, in a network namespace of its own
-	@$(BIN)/python -m azwi_demo
+demo: .venv/.made ## an unchanged app gets its token; MODE=environment: without root or redirect
+	@$(BIN)/python -m azwi_demo "$(MODE)"
 
 WORKERS ?= 3 # most tests wait more than they compute
 
@@ -25,8 +25,8 @@ test: .venv/.made ## all tests but the next three; those that need root say so w
 test-chart: .venv/.made ## chart, alerts and workflows, judged by Helm 3 and 4, promtool and actionlint (needs Go, once)
 	@$(BIN)/python -m pytest -q -m helm tests/manifests
 
-test-clients: .venv/.made ## real clients of every language, in the redirected pod; writes docs/clients.md
-	@$(BIN)/python -m pytest -q tests/clients/test_clients.py
+test-clients: .venv/.made ## real clients of every language, in a redirected pod and in environment mode; writes docs/clients.md
+	@$(BIN)/python -m pytest -q tests/clients/test_clients.py tests/clients/test_environment_mode.py
 
 test-cluster: .venv/.made ## the tests in a real Kubernetes; builds it once, as root, with Go
 	@$(BIN)/python -m pytest -q -s tests/cluster

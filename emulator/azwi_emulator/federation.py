@@ -27,6 +27,8 @@ EARLY_SECONDS: Final = (
 Door = Literal["entra", "token-proxy"]
 """Where the request came in: an AKS token proxy takes only assertions for its own audience."""
 
+_SIGN_IN = frozenset({"openid", "offline_access", "profile"})
+"""Scopes of a user's sign-in, which MSAL Go sends with every request and Entra ID passes over."""
 _SHARED_TENANTS = frozenset({"common", "organizations", "consumers"})
 
 
@@ -236,11 +238,12 @@ def _verify_times(assertion: Assertion, now: float) -> None:
 
 
 def _resource(request: TokenRequest, client: Client) -> str:
-    if " " in request.scope.strip():
+    asked = [scope for scope in request.scope.split(" ") if scope and scope not in _SIGN_IN]
+    if len(asked) > 1:
         raise Refusal(70011, scope=request.scope)
-    if not request.scope.endswith(DEFAULT_SUFFIX):
+    if not asked or not asked[0].endswith(DEFAULT_SUFFIX):
         raise Refusal(1002012, scope=request.scope)
-    resource = request.scope.removesuffix(DEFAULT_SUFFIX)
+    resource = asked[0].removesuffix(DEFAULT_SUFFIX)
     if not resource:
         raise Refusal(70011, scope=request.scope)
     if client.resources and resource not in client.resources:

@@ -1,17 +1,19 @@
-"""One pod for all clients: what was selected starts in it together, each test waits for its own.
+"""A pod for each mode, all clients in it: what was selected starts together, tests wait for theirs.
 
 A toolchain that the machine lacks skips its rows; with CI=true that is a failure.
 """
 
+import contextlib
 import os
 from collections.abc import Iterator
 
 import pytest
 
 from azwi_clients import environments, page
-from azwi_clients.pods import client_pod
+from azwi_clients.plan import Mode, Run, runs_of, told_runs_of
+from azwi_clients.pods import ClientPod, client_pod
 from azwi_clients.runs import Outcome, Runs
-from azwi_clients.table import CLIENTS, Run, runs_of
+from azwi_clients.table import CLIENTS
 from azwi_demo.pod import may_make_pods
 
 LONGEST = 2400  # seconds: the first test waits until everything is installed, cold
@@ -39,7 +41,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """Write docs/clients.md where every run of every client was seen and judged good."""
     outcomes = session.config.stash[_OUTCOMES]
-    everything = {run for client in CLIENTS for run in runs_of(client)}
+    everything = {run for client in CLIENTS for run in (*runs_of(client), *told_runs_of(client))}
     if exitstatus == 0 and everything <= outcomes.keys():
         page.FILE.write_text(page.text(outcomes))
 
@@ -57,8 +59,12 @@ def all_runs(request: pytest.FixtureRequest) -> Iterator[Runs]:
     able = [run for run in planned if not environments.missing(run.client)]
     clients = list(dict.fromkeys(run.client for run in able))
     folders = environments.make(clients)
-    with client_pod(able, folders.values()) as pod:
-        runs = Runs(pod, folders, able)
+    with contextlib.ExitStack() as stack:
+        pods: dict[Mode, ClientPod] = {}
+        for mode in dict.fromkeys(run.mode for run in able):
+            theirs = [run for run in able if run.mode == mode]
+            pods[mode] = stack.enter_context(client_pod(mode, theirs, folders.values()))
+        runs = Runs(pods, folders, able)
         try:
             yield runs
         finally:

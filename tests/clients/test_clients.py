@@ -2,8 +2,9 @@
 
 import pytest
 
+from azwi_clients.plan import TOKENS, TRANSIENT, Run, Scenario, runs_of
 from azwi_clients.runs import Outcome
-from azwi_clients.table import CLIENTS, TOKENS, TRANSIENT, Run, Scenario, runs_of
+from azwi_clients.table import CLIENTS
 
 ALL = [run for client in CLIENTS for run in runs_of(client)]
 AT_ONCE = 3.0  # seconds, on a busy machine: SDKs that meet no answer lose 24 and more

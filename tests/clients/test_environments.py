@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from azwi_clients import environments
-from azwi_clients.table import CLIENTS, Client, Language
+from azwi_clients.plan import Client, Language
+from azwi_clients.table import CLIENTS
 
 ONE_OF_EACH: tuple[tuple[Language, str], ...] = (
     ("Python", "python/msal.txt"),

@@ -9,7 +9,8 @@ import pytest
 
 from azwi_clients import page
 from azwi_clients.environments import SOURCES
-from azwi_clients.table import CLIENTS, Client, runs_of
+from azwi_clients.plan import HOST, IDENTITY, MSI, Client, runs_of, told_runs_of
+from azwi_clients.table import CLIENTS
 from azwi_demo.pod import ROOT
 
 LOCKS = [
@@ -61,14 +62,33 @@ def test_the_table_names_the_version_that_is_pinned(client: Client) -> None:
 
 
 @pytest.mark.parametrize("client", CLIENTS, ids=lambda client: client.slug)
-def test_the_page_of_clients_has_a_row_for_each(client: Client) -> None:
+def test_the_page_of_clients_has_a_row_for_each_in_each_mode(client: Client) -> None:
+    redirected, told = page.FILE.read_text().split("\n## In environment mode\n")
+    assert len(rows_of(client, redirected)) == (1 if client.redirected else 0)
+    assert len(rows_of(client, told)) == 1
+
+
+@pytest.mark.parametrize("client", CLIENTS, ids=lambda client: client.slug)
+def test_the_page_says_which_variables_a_client_honours_or_that_it_needs_the_redirect(
+    client: Client,
+) -> None:
+    told = page.FILE.read_text().split("\n## In environment mode\n")[1]
+    _, _, _, *honoured, served = rows_of(client, told)[0][:7]
+    assert [cell == "yes" for cell in honoured] == [
+        variable in client.honours for variable in (IDENTITY, HOST, MSI)
+    ]
+    needs_it = not client.honours and not client.option
+    assert (served == "**needs the redirect**") == needs_it
+
+
+def rows_of(client: Client, text: str) -> list[list[str]]:
     start = f"| {client.library} | {client.version} | {client.usage} |"
-    rows = [line for line in page.FILE.read_text().splitlines() if line.startswith(start)]
-    assert len(rows) == 1
+    found = [line for line in text.splitlines() if line.startswith(start)]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in found]
 
 
 def test_no_two_runs_share_an_identity() -> None:
-    runs = [run for client in CLIENTS for run in runs_of(client)]
+    runs = [run for client in CLIENTS for run in (*runs_of(client), *told_runs_of(client))]
     assert len({run.identifier("client_id") for run in runs}) == len(runs)
     assert len({run.slug for run in runs}) == len(runs)
 

@@ -217,6 +217,7 @@ def test_an_assertion_without_nbf_is_valid_from_ever() -> None:
         ("https://management.azure.com//.default", "https://management.azure.com/"),
         ("2ff814a6-3304-4ab8-85cb-cd0e6f879c1d/.default", "2ff814a6-3304-4ab8-85cb-cd0e6f879c1d"),
         ("api://x/.default", "api://x"),
+        ("api://x/.default openid offline_access profile", "api://x"),  # as MSAL Go asks
     ],
 )
 def test_the_resource_is_all_before_the_last_slash(scope: str, resource: str) -> None:
@@ -231,6 +232,7 @@ def test_the_resource_is_all_before_the_last_slash(scope: str, resource: str) ->
         ("https%3A%2F%2Fvault.azure.net%2F.default", 1002012),
         ("/.default", 70011),
         ("https://a/.default https://b/.default", 70011),
+        ("openid offline_access profile", 1002012),
     ],
 )
 def test_a_scope_that_is_not_one_resource_is_refused(scope: str, code: int) -> None:

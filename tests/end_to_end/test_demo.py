@@ -1,6 +1,7 @@
 """`make demo` as a newcomer runs it."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -8,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from azwi_demo.pod import ROOT, may_make_pods
+from azwi_demo.pod import ROOT, Pod, may_make_pods
 
+DEMO = [sys.executable, "-m", "azwi_demo"]
 CLAIM = "appid: c11e47c1-1e47-4c11-8e47-c11e47c11e47"
 
 
@@ -17,17 +19,14 @@ CLAIM = "appid: c11e47c1-1e47-4c11-8e47-c11e47c11e47"
 @pytest.mark.skipif(not may_make_pods(), reason="needs root, to make network namespaces")
 def test_as_root_the_demo_shows_a_real_redirect_and_leaves_nothing_behind() -> None:
     before = _traces()
-    done = _demo([sys.executable, "-m", "azwi_demo"], os.environ)
+    done = _demo(DEMO, os.environ)
     assert done.returncode == 0, done.stderr
     assert "redirect to :8000" in done.stdout
     assert "as UID 1501 without any capability" in done.stdout
     assert CLAIM in done.stdout
     assert "\x1b[" not in done.stdout
     assert _traces() == before
-    shown = {line for line in done.stdout.splitlines() if line.startswith("●")}
-    assert shown == {
-        line for line in (ROOT / "README.md").read_text().splitlines() if line.startswith("●")
-    }
+    assert _steps(done.stdout) == _steps(_readme()[0])
 
 
 @pytest.mark.netns
@@ -44,9 +43,7 @@ def test_a_checkout_that_others_may_not_read_is_no_obstacle(tmp_path: Path, umas
     sources = ":".join(
         str(checkout / name) for name in ("common", "proxy", "init", "emulator", "demo")
     )
-    done = _demo(
-        [sys.executable, "-m", "azwi_demo"], {**os.environ, "PYTHONPATH": sources}, cwd=checkout
-    )
+    done = _demo(DEMO, {**os.environ, "PYTHONPATH": sources}, cwd=checkout)
     assert done.returncode == 0, done.stderr
     assert f"{checkout}" in done.stdout
     assert CLAIM in done.stdout
@@ -63,6 +60,50 @@ def test_without_namespaces_the_same_story_is_told_and_says_so() -> None:
     assert "these commands are missing: unshare-that-is-missing" in done.stdout
     assert "the same story without the redirect" in done.stdout
     assert CLAIM in done.stdout
+
+
+def test_the_story_of_environment_mode_is_told_as_the_readme_shows_it() -> None:
+    before = _traces()
+    done = _demo([*DEMO, "environment"], os.environ)
+    assert done.returncode == 0, done.stderr
+    assert _steps(done.stdout) == _steps(_readme()[1])
+    assert CLAIM in done.stdout
+    assert "/msi/token, status 200: 2\n  /msi/token, status 401: 1\n" in done.stdout
+    assert '"statusCode":401' in done.stdout
+    assert not re.search(r"eyJ[\w-]{30}", done.stdout)  # no token but its first letters
+    assert not re.search(r"\b[0-9a-f]{32}\b", done.stdout)  # nor the pod's IDENTITY_HEADER
+    assert _traces() == before
+
+
+@pytest.mark.netns
+@pytest.mark.skipif(not may_make_pods(), reason="needs root, to become another user")
+def test_environment_mode_needs_no_privilege_at_all() -> None:
+    with Pod() as pod:  # only so that another user may read root's interpreter and this checkout
+        needed = sorted({str(ROOT), sys.prefix, sys.base_prefix})
+        readable = [sys.executable, "-m", "azwi_demo.readable", *needed]
+        pod.run(readable, env={"PYTHONPATH": str(ROOT / "demo")})
+        done = pod.run([*DEMO, "environment"], uid=1000, capabilities=(), check=False)
+    assert done.returncode == 0, done.stderr
+    assert CLAIM in done.stdout
+    assert "/msi/token, status 200: 2\n  /msi/token, status 401: 1\n" in done.stdout
+
+
+@pytest.mark.parametrize("mode", ["sidecar", "Environment", "redirect environment"])
+def test_another_mode_is_refused_in_one_sentence(mode: str) -> None:
+    done = _demo([*DEMO, mode], os.environ)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr == f"MODE must be redirect or environment, not {mode!r}.\n"
+
+
+def _steps(text: str) -> list[str]:
+    return [line for line in text.splitlines() if line.startswith("●")]
+
+
+def _readme() -> tuple[str, str]:
+    """What it shows of each mode."""
+    redirect, environment = (ROOT / "README.md").read_text().split("$ make demo MODE=environment\n")
+    return redirect, environment
 
 
 def _demo(

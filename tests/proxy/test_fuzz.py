@@ -11,7 +11,8 @@ import json
 import os
 import re
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -68,12 +69,28 @@ def setup(
     emulator_process: Emulator,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Setup]:
-    """A proxy of its own; afterwards it still serves, and nothing broke in it."""
+    """A proxy of its own, as in environment mode."""
+    mode = {contract.FORWARD: request.param, contract.IDENTITY_HEADER: SECRET}
+    with started(emulator_process, tmp_path_factory.mktemp("fuzzed"), mode) as setup:
+        yield setup
+
+
+@pytest.fixture(scope="module")
+def without_header(
+    emulator_process: Emulator, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Setup]:
+    """A proxy as in redirect mode, without IDENTITY_HEADER, that forwards all it may."""
+    mode = {contract.FORWARD: "all"}
+    with started(emulator_process, tmp_path_factory.mktemp("fuzzed"), mode) as setup:
+        yield setup
+
+
+@contextlib.contextmanager
+def started(emulator: Emulator, folder: Path, mode: Mapping[str, str]) -> Iterator[Setup]:
+    """A proxy; at the end it still serves, and nothing broke in it."""
     with MetadataService() as imds:
-        environment = {**emulator_process.environment, **imds.environment}
-        environment["AZWI_FORWARD"] = request.param
-        environment[contract.IDENTITY_HEADER] = SECRET
-        proxy = launch(tmp_path_factory.mktemp("fuzzed"), environment, "--log-level=warning")
+        environment = {**emulator.environment, **imds.environment, **mode}
+        proxy = launch(folder, environment, "--log-level=warning")
         try:
             wait_for_port(proxy)
             yield Setup(proxy, imds)
@@ -423,8 +440,14 @@ MSI_PATHS = [b"/msi/token", b"/msi/token", b"/MSI/Token/", b"//msi%2ftoken", b"h
 MSI_HEADERS = [
     (name, value)
     for name in (b"X-IDENTITY-HEADER", b"x-identity-header", b"Secret", b"secret")
-    for value in (*[SECRET.encode()] * 4, b"", b"x", SECRET.upper().encode(), b"\xff")
-] + [(b"Metadata", b"true"), (b"X-Forwarded-For", b"1.2.3.4")] * 2  # fmt: skip
+    for value in (
+        *[SECRET.encode()] * 5, b"", b"x", SECRET.upper().encode(), b"\xff", SECRET[:-1].encode(),
+        f"{SECRET}, {SECRET}".encode(),
+    )
+] + [
+    (b"Metadata", b"true"), (b"X-Forwarded-For", b"1.2.3.4"),
+    (b"X_IDENTITY_HEADER", SECRET.encode()), (b"X-MS-IDENTITY", SECRET.encode()),
+] * 2  # fmt: skip
 
 
 @examples(100)
@@ -436,6 +459,17 @@ def test_a_token_of_app_service_is_had_with_the_one_right_header_alone(
     reply, seen = setup.send(request)
     assert statuses(reply) in ([[200]] if allowed else [[400], [401]])
     assert (b'"access_token":"' in reply) == allowed
+    assert not seen
+
+
+@examples(40)
+@given(asked=msi_requests())
+def test_without_identity_header_no_header_at_all_opens_the_path(
+    without_header: Setup, asked: tuple[bytes, bool]
+) -> None:
+    reply, seen = without_header.send(asked[0])
+    assert statuses(reply) in ([404], [400])  # 400: bytes that are no header
+    assert b"access_token" not in reply
     assert not seen
 
 

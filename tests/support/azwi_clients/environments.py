@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from azwi_clients.table import Client
+from azwi_clients.plan import Client
 from azwi_demo.pod import ROOT
 
 SOURCES = ROOT / "tests/clients"

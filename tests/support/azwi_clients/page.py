@@ -1,9 +1,12 @@
 """docs/clients.md: the table of clients with what a full run saw. Pure but for where it lies."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
+from azwi_clients import page_told
+from azwi_clients.cells import head, kinds, line, seconds
+from azwi_clients.plan import TOKENS, TRANSIENT, Client, Run, Scenario, runs_of
 from azwi_clients.runs import Outcome
-from azwi_clients.table import CLIENTS, TOKENS, TRANSIENT, Client, Run, Scenario, runs_of
+from azwi_clients.table import CLIENTS
 from azwi_demo.pod import ROOT
 
 FILE = ROOT / "docs/clients.md"
@@ -12,9 +15,14 @@ _TOP = """\
 # Clients that were seen to work
 
 Written by `make test-clients`. Every row is a real client, pinned, that ran unchanged as UID 1000
-in a pod's network with the real redirect, and asked 169.254.169.254. Each scenario is a process and
-an identity of its own. A token counts when its claims are right, and when two clients, one after
-the other, made one exchange at Entra ID.
+in a pod's network: [redirected](#in-a-redirected-pod), and in
+[environment mode](#in-environment-mode), where only variables tell it where to ask. Each scenario
+is a process and an identity of its own.
+
+## In a redirected pod
+
+The client asked 169.254.169.254, and the real redirect took it to the proxy. A token counts when
+its claims are right, and when two clients, one after the other, made one exchange at Entra ID.
 
 - **identities**: how the client was seen to name one, beside the pod's default identity.
 - **first token**: until the first answer, the client's own probes included.
@@ -25,53 +33,41 @@ the other, made one exchange at Entra ID.
   give up sooner, and then the app's next call has it.
 """
 _HEAD = ("client", "version", "used", "identities", "first token", "refused", "503", "429", "hang")
-_STEPS = (1, 5, 15, 30, 120)
-_SHORT = {"client_id": "client id", "object_id": "object id", "resource_id": "resource id"}
 
 
 def text(outcomes: Mapping[Run, Outcome]) -> str:
     """The whole page."""
-    return "".join([_TOP, *_tables(outcomes)])
+    return "".join([_TOP, *_tables(outcomes), page_told.TOP, *page_told.table(outcomes)])
 
 
 def _tables(outcomes: Mapping[Run, Outcome]) -> Iterator[str]:
     for language in dict.fromkeys(client.language for client in CLIENTS):
-        yield f"\n## {language}\n\n{_line(_HEAD)}{_line(['---'] * len(_HEAD))}"
+        yield f"\n### {language}\n\n{head(_HEAD)}"
         for client in CLIENTS:
-            if client.language == language:
-                yield _line(_row(client, outcomes))
-
-
-def _line(cells: Iterable[str]) -> str:
-    return f"| {' | '.join(cells)} |\n"
+            if client.language == language and client.redirected:
+                yield line(_row(client, outcomes))
 
 
 def _row(client: Client, outcomes: Mapping[Run, Outcome]) -> list[str]:
     seen = {run.scenario: outcomes[run] for run in runs_of(client)}
     first = max(seen[scenario].calls[0].seconds for scenario in TOKENS if scenario in seen)
-    named = ", ".join(_SHORT[kind] for kind in client.identities)
     return [
         client.library,
         client.version,
         client.usage,
-        named,
-        _seconds(first),
+        kinds(client.identities),
+        seconds(first),
         _refused(client, seen),
         *(_healed(client, seen, scenario) for scenario in TRANSIENT),
     ]
 
 
 def _refused(client: Client, seen: Mapping[Scenario, Outcome]) -> str:
-    took = _seconds(seen[Scenario.REFUSED].seconds)
+    took = seconds(seen[Scenario.REFUSED].seconds)
     return took if not client.instead else f"{took}; shows only “{client.instead}”"
 
 
 def _healed(client: Client, seen: Mapping[Scenario, Outcome], scenario: Scenario) -> str:
     if scenario in client.next_call:
         return "next call"
-    return _seconds(seen[scenario].calls[0].seconds)
-
-
-def _seconds(value: float) -> str:
-    """In coarse steps: finer ones would differ from run to run."""
-    return f"< {next(step for step in _STEPS if value < step)} s"
+    return seconds(seen[scenario].calls[0].seconds)

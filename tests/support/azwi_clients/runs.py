@@ -4,8 +4,10 @@ import base64
 import contextlib
 import json
 import re
+import subprocess
 import threading
 import time
+import urllib.parse
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -14,9 +16,10 @@ from pathlib import Path
 from typing import Any, Self
 
 from azwi_clients import environments, stand_ins
+from azwi_clients.plan import ALL_KINDS, BESIDE_AZURE, TOKENS, Client, Mode, Run, Scenario
 from azwi_clients.pods import ClientPod
-from azwi_clients.table import TOKENS, Client, Run, Scenario
-from azwi_emulator.messages import Fault
+from azwi_clients.pods import variables as told_variables
+from azwi_emulator.messages import Exchange, Fault
 
 AT_ONCE = 4  # more would make two cores late, and the seconds untrue
 APART = 0.1  # seconds between two starts: a proxy takes 20 new tokens a second, and curl is quick
@@ -54,7 +57,11 @@ class Outcome:
     """Whose tokens these have to be."""
     calls: tuple[Call, ...]
     exchanges: Mapping[str, int]
-    """By scope, how many exchanges of this run's identity Entra ID has seen."""
+    """By scope, how many exchanges of this run's identity the proxy made at Entra ID."""
+    itself: int
+    """How many of the exchanges the app made itself, without the proxy."""
+    at_node: tuple[str, ...]
+    """What this run asked the node's metadata service for its resource or its identity."""
     stderr: str
 
     @property
@@ -71,10 +78,14 @@ class Runs:
     """The runs of a session: all are started at once, each is waited for where it is asserted."""
 
     def __init__(
-        self, pod: ClientPod, folders: Mapping[Client, Path], planned: Sequence[Run]
+        self,
+        pods: Mapping[Mode, ClientPod],
+        folders: Mapping[Client, Path],
+        planned: Sequence[Run],
     ) -> None:
-        self._pod = pod
+        self._pods = pods
         self._folders = folders
+        self._app_tokens: set[str] = set()
         self._starting = threading.Lock()
         self._brisk = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="client")
         self._hanging = ThreadPoolExecutor(HANGING, thread_name_prefix="hanging client")
@@ -92,43 +103,75 @@ class Runs:
         return self._futures[run].result()
 
     def _pool(self, run: Run) -> ThreadPoolExecutor:
-        return self._hanging if run.scenario is Scenario.HANG else self._brisk
+        stubborn = run.scenario is Scenario.REFUSED and run.client.stubborn
+        waits = run.scenario is Scenario.HANG or stubborn
+        return self._hanging if waits else self._brisk
 
     def _execute(self, run: Run) -> Outcome:
         with self._starting:
             time.sleep(APART)
-        with self._fault(run):
-            folder = self._folders[run.client]
-            argv = environments.command(run.client, folder, json.dumps(request_of(run)))
-            variables = environments.variables(run.client, folder)
-            home = self._pod.folder / run.slug
-            done = self._pod.run(argv, variables, home, timeout=LONGEST)
+        pod = self._pods[run.mode]
+        client_id = run.identifier("client_id") if run.kind else pod.announced["clientId"]
+        token_file = pod.folder / f"{run.slug}.token"
+        app_token = pod.app_token(token_file) if run.told in BESIDE_AZURE else ""
+        self._app_tokens.add(app_token)
+        with self._fault(run, pod):
+            done = self._process(run, pod, token_file)
         stderr = without_tokens(done.stderr)
         calls = tuple(Call.from_line(line) for line in done.stdout.splitlines())
         if done.returncode or not calls:
             raise ClientFailed(f"{run.slug} ended with {done.returncode}: {stderr[-2000:]}")
-        client_id = run.identifier("client_id") if run.kind else self._pod.announced["clientId"]
-        return Outcome(client_id, calls, self._exchanges(run, client_id), stderr)
+        with pod.pod.network():
+            seen = pod.control.exchanges(client_id)
+        by_proxy = [one for one in seen if one.assertion_sha256 not in self._app_tokens]
+        return Outcome(
+            client_id,
+            calls,
+            _by_scope(run, by_proxy),
+            sum(one.assertion_sha256 == app_token for one in seen),
+            _at_node(run, pod),
+            stderr,
+        )
+
+    def _process(
+        self, run: Run, pod: ClientPod, token_file: Path
+    ) -> subprocess.CompletedProcess[str]:
+        folder = self._folders[run.client]
+        argv = environments.command(run.client, folder, json.dumps(request_of(run)))
+        variables = environments.variables(run.client, folder)
+        if run.told:
+            variables |= told_variables(run.told, pod.announced, pod.secret, token_file)
+            variables |= dict(run.client.also)
+        return pod.run(argv, variables, pod.folder / run.slug, timeout=LONGEST)
 
     @contextlib.contextmanager
-    def _fault(self, run: Run) -> Iterator[None]:
+    def _fault(self, run: Run, pod: ClientPod) -> Iterator[None]:
         """Hits the run's own identity, so that others may run beside it."""
         if not (fault := fault_of(run)):
             yield
             return
-        with self._pod.pod.network():
-            self._pod.control.fault(fault, name=run.slug)
+        with pod.pod.network():
+            pod.control.fault(fault, name=run.slug)
         try:
             yield
         finally:
-            with self._pod.pod.network():
-                self._pod.control.clear_fault(run.slug)
+            with pod.pod.network():
+                pod.control.clear_fault(run.slug)
 
-    def _exchanges(self, run: Run, client_id: str) -> Mapping[str, int]:
-        with self._pod.pod.network():
-            seen = self._pod.control.exchanges(client_id)
-        mine = f"{run.resource}/.default"  # of the default identity, which others have too
-        return Counter(one.scope for one in seen if run.kind or one.scope == mine)
+
+def _by_scope(run: Run, seen: Sequence[Exchange]) -> Mapping[str, int]:
+    mine = f"{run.resource}/.default"  # of the default identity, which others have too
+    return Counter(one.scope for one in seen if run.kind or one.scope == mine)
+
+
+def _at_node(run: Run, pod: ClientPod) -> tuple[str, ...]:
+    if not run.told:
+        return ()
+    mine = {run.identifier(kind) for kind in ALL_KINDS}
+    if not run.client.resource:
+        mine.add(run.resource.removeprefix("https://"))
+    lines = (urllib.parse.unquote(line) for line in pod.seen_by_node())
+    return tuple(line for line in lines if any(name in line for name in mine))
 
 
 def request_of(run: Run) -> dict[str, Any]:
@@ -140,7 +183,7 @@ def request_of(run: Run) -> dict[str, Any]:
         "resource": run.resource,
         "blob": stand_ins.BLOB,
         "container": stand_ins.CONTAINER,
-        "calls": 1 if run.scenario is Scenario.REFUSED else 2,
+        "calls": run.calls,
         "fresh": wants_token,  # as a second app would ask
         "pause": 0 if wants_token else PAUSE,
         "until_token": not wants_token,
@@ -173,6 +216,9 @@ def without_tokens(text: str) -> str:
 
 
 def _claims(token: str) -> Mapping[str, Any]:
+    """A token's claims; none where it is no JSON Web Token, as the node's here."""
+    if token.count(".") != 2:
+        return {}
     payload = token.split(".")[1]
     claims: dict[str, Any] = json.loads(
         base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4))

@@ -1,118 +1,25 @@
 """The clients: one row each, with what is expected of it. Pure."""
 
 import dataclasses
-import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass
-from enum import Enum
-from typing import Literal
 
-Kind = Literal["client_id", "object_id", "resource_id"]
-Language = Literal["Python", "JavaScript", "Go", "Rust", "shell"]
+from azwi_clients.plan import (
+    ALL_KINDS,
+    HOST,
+    IDENTITY,
+    MSI,
+    TRANSIENT,
+    Client,
+    Kind,
+    Scenario,
+    Variable,
+)
+from azwi_common import contract
 
-ALL_KINDS: tuple[Kind, ...] = ("client_id", "object_id", "resource_id")
 STORAGE = "https://storage.azure.com"
-_NAMES = uuid.UUID("6d1f7a52-3f4c-4d6e-9a0b-5c8e2f714a90")
 
 
-class Scenario(Enum):
-    """What a client goes through; every one is a process and an identity of its own."""
-
-    DEFAULT = "default identity"
-    CLIENT_ID = "client_id"
-    OBJECT_ID = "object_id"
-    RESOURCE_ID = "resource_id"
-    REFUSED = "70021"
-    UNAVAILABLE = "503"
-    THROTTLED = "429"
-    HANG = "hang"
-
-
-TOKENS = (Scenario.DEFAULT, Scenario.CLIENT_ID, Scenario.OBJECT_ID, Scenario.RESOURCE_ID)
-TRANSIENT = (Scenario.UNAVAILABLE, Scenario.THROTTLED, Scenario.HANG)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Client:
-    """One client library or command, in one version and one way to use it."""
-
-    language: Language
-    library: str
-    """As its registry calls it."""
-    version: str
-    environment: str
-    """The folder or lock file that pins it, below tests/clients/<language>/; empty: .venv."""
-    program: str
-    """What runs it, a path below tests/clients/."""
-    usage: str
-    """The class or the command that is used."""
-    identities: tuple[Kind, ...] = ALL_KINDS
-    """How it can name an identity; by its client id at least."""
-    credential: Literal["managed", "default"] = "managed"
-    next_call: tuple[Scenario, ...] = ()
-    """What it may not try again for long enough by itself; the app's next call heals it then."""
-    instead: str = ""
-    """Of a refusal, what its error shows instead of our sentence; empty: it shows the sentence."""
-    slow: float = 0.0
-    """Seconds that it needs for itself: a command that starts anew for every call."""
-    stubborn: float = 0.0
-    """Seconds for which it repeats a request whose token was refused, whatever the answer was."""
-    style: str = ""
-    """A second argument of the program."""
-    resource: str = ""
-    """The only resource it asks for; empty: whichever the test wants."""
-    quick: bool = False
-    """Whether it runs with every `make test`: its environment is there already."""
-
-    @property
-    def slug(self) -> str:
-        """The row in one word, for test ids, host names and folders."""
-        text = f"{self.language}-{self.library}-{self.version}-{self.usage}".lower()
-        return "-".join("".join(c if c.isalnum() else " " for c in text).split())
-
-
-@dataclass(frozen=True)
-class Run:
-    """One client in one scenario."""
-
-    client: Client
-    scenario: Scenario
-
-    @property
-    def slug(self) -> str:
-        """In one word."""
-        return f"{self.client.slug}-{self.scenario.name.lower().replace('_', '-')}"
-
-    @property
-    def kind(self) -> Kind | None:
-        """How the identity is named; faults hit an identity that is named by its client id."""
-        if self.scenario is Scenario.DEFAULT:
-            return None
-        return next((kind for kind in ALL_KINDS if kind == self.scenario.value), "client_id")
-
-    def identifier(self, kind: Kind) -> str:
-        """The client, object or resource id of this run's own identity."""
-        if kind == "resource_id":
-            group = "/subscriptions/5e1ec7ed-0000-4000-8000-000000000000/resourceGroups/clients"
-            return f"{group}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/{self.slug}"
-        return str(uuid.uuid5(_NAMES, f"{kind} {self.slug}"))
-
-    @property
-    def resource(self) -> str:
-        """Where the client lets us choose: one that nobody else asks for."""
-        return self.client.resource or f"https://{uuid.uuid5(_NAMES, self.slug)}.example"
-
-
-def runs_of(client: Client) -> Iterator[Run]:
-    """Every scenario that this client can go through."""
-    yield Run(client, Scenario.DEFAULT)
-    yield from (Run(client, Scenario(kind)) for kind in client.identities)
-    yield from (Run(client, scenario) for scenario in (Scenario.REFUSED, *TRANSIENT))
-
-
-def _azure_identity(
-    version: str, environment: str, identities: tuple[Kind, ...] = ALL_KINDS
-) -> Iterator[Client]:
+def _azure_identity(version: str, environment: str) -> Iterator[Client]:
     row = Client(
         language="Python",
         library="azure-identity",
@@ -120,13 +27,32 @@ def _azure_identity(
         environment=environment,
         program="python/identity.py",
         usage="ManagedIdentityCredential",
-        identities=identities,
         quick=not environment,
     )
     yield row
     yield dataclasses.replace(
-        row, usage="DefaultAzureCredential", credential="default", identities=("client_id",)
+        row,
+        usage="DefaultAzureCredential",
+        credential="default",
+        identities=("client_id",),
+        beside_azure="Entra ID",
     )
+
+
+def _old_azure_identity(
+    version: str, honours: tuple[Variable, ...], identities: tuple[Kind, ...]
+) -> Iterator[Client]:
+    """IDENTITY_ENDPOINT alone makes these believe in an Azure service that they do not know."""
+    for row in _azure_identity(version, f"azure-identity-{version}"):
+        kinds = row.identities if row.credential == "default" else identities
+        yield dataclasses.replace(
+            row,
+            identities=kinds,
+            honours=honours,
+            needs_old=True,
+            old_identities=kinds,
+            beside_azure="nowhere",
+        )
 
 
 def _asynchronous(blocking: Client) -> Client:
@@ -140,8 +66,8 @@ _NEWEST = tuple(_azure_identity("1.27.0", ""))
 PYTHON = (
     *_NEWEST,
     *map(_asynchronous, _NEWEST),
-    *_azure_identity("1.7.0", "azure-identity-1.7.0"),
-    *_azure_identity("1.5.0", "azure-identity-1.5.0", ("client_id",)),
+    *_old_azure_identity("1.7.0", (HOST, MSI), ALL_KINDS),
+    *_old_azure_identity("1.5.0", (MSI,), ("client_id",)),
     Client(
         language="Python",
         library="msal",
@@ -159,6 +85,12 @@ PYTHON = (
         program="python/msrest_auth.py",
         usage="MSIAuthentication",
         instead="HTTPError",  # without any text
+        honours=(MSI,),
+        needs_old=True,
+        old_identities=("client_id",),
+        beside_azure="nowhere",
+        gives_up=True,
+        also=(("APPSETTING_WEBSITE_SITE_NAME", "azwi"),),  # or it takes it for Cloud Shell's
     ),
     Client(
         language="Python",
@@ -183,9 +115,7 @@ PYTHON = (
 )
 
 
-def _javascript(
-    version: str, environment: str, identities: tuple[Kind, ...] = ALL_KINDS
-) -> Iterator[Client]:
+def _javascript(version: str, environment: str) -> Iterator[Client]:
     row = Client(
         language="JavaScript",
         library="@azure/identity",
@@ -193,7 +123,7 @@ def _javascript(
         environment=environment,
         program="js/identity.cjs",
         usage="ManagedIdentityCredential",
-        identities=identities,
+        beside_azure="Entra ID",
     )
     yield row
     yield dataclasses.replace(
@@ -201,9 +131,20 @@ def _javascript(
     )
 
 
+def _old_javascript() -> Iterator[Client]:
+    for row in _javascript("2.0.0", "identity-2.0.0"):
+        yield dataclasses.replace(
+            row,
+            identities=("client_id",),
+            honours=(HOST, MSI),
+            old_identities=("client_id",),
+            beside_azure="refused",  # it sends a form without the content type of one
+        )
+
+
 JAVASCRIPT = (
     *_javascript("4.14.1", "identity-newest"),
-    *_javascript("2.0.0", "identity-2.0.0", ("client_id",)),
+    *_old_javascript(),
     Client(
         language="JavaScript",
         library="@azure/msal-node",
@@ -220,6 +161,23 @@ JAVASCRIPT = (
         program="js/nodeauth.cjs",
         usage="MSIVmTokenCredentials",
         next_call=TRANSIENT,
+        honours=(),
+    ),
+    Client(
+        language="JavaScript",
+        library="@azure/ms-rest-nodeauth",
+        version="3.1.1",
+        environment="nodeauth",
+        program="js/nodeauth.cjs",
+        usage="MSIAppServiceTokenCredentials",
+        style="app-service",
+        identities=("client_id",),
+        honours=(MSI,),
+        needs_old=True,
+        old_identities=("client_id",),
+        beside_azure="nowhere",
+        gives_up=True,
+        redirected=False,
     ),
 )
 
@@ -232,11 +190,38 @@ def _azidentity(version: str, environment: str) -> Iterator[Client]:
         environment=environment,
         program="go/azidentity.go",
         usage="ManagedIdentityCredential",
+        honours=(IDENTITY,),
     )
     yield row
     # Its one way to name an identity is AZURE_CLIENT_ID; no other AZURE_* is set.
     yield dataclasses.replace(
-        row, usage="DefaultAzureCredential", credential="default", identities=("client_id",)
+        row,
+        usage="DefaultAzureCredential",
+        credential="default",
+        identities=("client_id",),
+        beside_azure="Entra ID",
+    )
+
+
+def _terraform() -> Iterator[Client]:
+    row = Client(
+        language="Go",
+        library="go-azure-sdk/sdk",
+        version="0.20260811.1225050",
+        environment="terraform",
+        program="go/terraform.go",
+        usage="Terraform's ManagedIdentityAuthorizer",
+        identities=("client_id",),
+        honours=(),
+    )
+    yield row
+    metadata = f"http://127.0.0.1:{contract.DEFAULT_PROXY_PORT}/metadata/identity/oauth2/token"
+    yield dataclasses.replace(
+        row,
+        usage=f"{row.usage}, with its option",
+        option="ARM_MSI_ENDPOINT",
+        also=(("ARM_MSI_ENDPOINT", metadata),),
+        redirected=False,
     )
 
 
@@ -251,6 +236,10 @@ GO = (
         program="go/adal.go",
         usage="ServicePrincipalToken",
         identities=("client_id", "resource_id"),
+        honours=(MSI,),
+        needs_old=True,
+        old_identities=("client_id", "resource_id"),
+        beside_azure="nowhere",
     ),
     Client(
         language="Go",
@@ -260,7 +249,9 @@ GO = (
         program="go/msal.go",
         usage="managedidentity.Client",
         next_call=(Scenario.UNAVAILABLE, Scenario.THROTTLED),  # three tries in two seconds
+        honours=(IDENTITY,),
     ),
+    *_terraform(),
 )
 
 RUST = (
@@ -271,6 +262,8 @@ RUST = (
         environment="azure_identity",
         program="rust/azure_identity/src/main.rs",
         usage="ManagedIdentityCredential",
+        honours=(IDENTITY,),
+        told_identities=("client_id", "object_id"),  # it refuses to ask App Service by another
     ),
     Client(
         language="Rust",
@@ -282,11 +275,14 @@ RUST = (
         # Ten tries at random, in two seconds or in minutes, whatever Retry-After says.
         next_call=(Scenario.UNAVAILABLE, Scenario.THROTTLED),
         resource=STORAGE,
+        honours=(IDENTITY,),
+        beside_azure="refused",  # it puts two slashes behind AZURE_AUTHORITY_HOST
     ),
 )
 
-SHELL = tuple(
-    Client(
+
+def _curl(style: str, usage: str, honours: tuple[Variable, ...] = ()) -> Client:
+    return Client(
         language="shell",
         library="curl",
         version="any",
@@ -296,13 +292,19 @@ SHELL = tuple(
         style=style,
         next_call=TRANSIENT,
         quick=True,
+        honours=honours,
+        redirected=not honours,
     )
-    for style, usage in (
-        ("version", "with api-version"),
-        ("no-version", "without api-version"),
-        ("form", "form POST"),
-        ("raw", "resource not encoded"),
-    )
+
+
+SHELL = (
+    _curl("version", "with api-version"),
+    _curl("no-version", "without api-version"),
+    _curl("form", "form POST"),
+    _curl("raw", "resource not encoded"),
+    # What such a script becomes where there is no redirect.
+    _curl("host", "address from AZURE_POD_IDENTITY_AUTHORITY_HOST", (HOST,)),
+    _curl("app-service", "App Service's protocol", (IDENTITY,)),
 )
 
 CLIENTS: tuple[Client, ...] = (*PYTHON, *JAVASCRIPT, *GO, *RUST, *SHELL)

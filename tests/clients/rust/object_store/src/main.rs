@@ -23,9 +23,11 @@ async fn claims(store: &MicrosoftAzure) -> object_store::Result<Value> {
 
 fn store_of(asked: &Value) -> Arc<MicrosoftAzure> {
     let trusted = std::fs::read(std::env::var("SSL_CERT_FILE").unwrap()).unwrap();
-    let options =
-        ClientOptions::new().with_root_certificate(Certificate::from_pem(&trusted).unwrap());
-    let mut builder = MicrosoftAzureBuilder::new()
+    let options = Certificate::from_pem_bundle(&trusted)
+        .unwrap()
+        .into_iter()
+        .fold(ClientOptions::new(), ClientOptions::with_root_certificate);
+    let mut builder = MicrosoftAzureBuilder::from_env()
         .with_url(asked["container"].as_str().unwrap())
         .with_client_options(options);
     if let Some((kind, value)) = calls::identity(asked) {
