@@ -55,6 +55,10 @@ class Denied(AzwiError):
     code = Code.DENIED
 
 
+class Rejected(AzwiError):
+    """A peer understands what is asked, and finds it wrong; trying again does not help."""
+
+
 class NotFound(AzwiError):
     """What was asked for does not exist."""
 

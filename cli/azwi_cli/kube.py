@@ -22,6 +22,7 @@ KubeconfigOption = Annotated[
     Path | None, typer.Option("--kubeconfig", help="Kubeconfig; else as kubectl finds it.")
 ]
 
+_PAGE_SECONDS: Final = 60  # a busy API server takes its time for 500 pods; its own limit is that
 _SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
 _FILES: Final = {
     "cluster": ("certificate-authority",),
@@ -47,6 +48,18 @@ class Cluster:
                 answer.raise_for_status()
                 return answer.content
 
+    @contextmanager
+    def session(self) -> Iterator[Any]:
+        """An ``httpx2.Client`` for many requests with paths of the API server."""
+        import httpx2 as httpx
+        from lightkube.config import client_adapter
+
+        timeout = httpx.Timeout(_PAGE_SECONDS, connect=10)
+        with translated(self.config.cluster.server):
+            parameters = client_adapter.ConnectionParams(timeout=timeout)
+            with client_adapter.Client(self.config, parameters) as client:
+                yield client
+
     def client(self) -> Any:
         """A ``lightkube.Client``; use it inside ``translated``."""
         import lightkube
@@ -65,9 +78,9 @@ def translated(server: str) -> Iterator[None]:
     try:
         yield
     except ApiError as error:
-        raise _refused(server, error.status.code or 0, error.status.message or "") from error
+        raise refused(server, error.status.code or 0, error.status.message or "") from error
     except httpx.HTTPStatusError as error:
-        raise _refused(server, error.response.status_code, error.request.url.path) from error
+        raise refused(server, error.response.status_code, error.request.url.path) from error
     except httpx.TimeoutException as error:
         raise errors.Unavailable(
             f"The API server {server} does not answer in time.", "Try again, or check the network."
@@ -88,7 +101,8 @@ def translated(server: str) -> Iterator[None]:
         ) from error
 
 
-def _refused(server: str, status: int, what: str) -> errors.AzwiError:
+def refused(server: str, status: int, what: str) -> errors.AzwiError:
+    """The error for an answer of the API server that is none of success."""
     if status == 401:
         return errors.Denied(f"The API server {server} does not know you.", "Log in again.")
     if status == 403:
@@ -98,6 +112,8 @@ def _refused(server: str, status: int, what: str) -> errors.AzwiError:
         )
     if status == 404:
         return errors.NotFound(f"The API server {server} has no such thing: {what}.")
+    if status in (400, 409, 413, 422):
+        return errors.Rejected(f"The API server {server} rejects it ({status}): {what}.")
     return errors.Unavailable(f"The API server {server} answers {status}: {what}.", "Try again.")
 
 

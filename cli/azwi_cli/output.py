@@ -62,10 +62,11 @@ def console() -> "Console":
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Any:
-    """A table without lines, that ``cut`` and ``awk`` read too."""
-    from rich.table import Table
+    """A table without lines, that ``cut`` and ``awk`` read too; a narrow screen cuts no name."""
+    from rich.table import Column, Table
 
-    made = Table(*head, box=None, pad_edge=False, padding=(0, 3, 0, 0))
+    columns = [Column(name, overflow="fold") for name in head]
+    made = Table(*columns, box=None, pad_edge=False, padding=(0, 3, 0, 0))
     for row in rows:
         made.add_row(*(printable(cell) for cell in row))
     return made

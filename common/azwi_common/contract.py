@@ -145,3 +145,7 @@ MOST_EXPIRATION: Final = 86400
 # answer to READY_PATH: nobody else on the way answers with it.
 READY_PATH: Final = "/readyz"
 SERVER_NAME: Final = "azwi-proxy"
+
+# azwi reads in the proxy's log whether it got a token that AZWI_PREFETCH names.
+TOKEN_IN_ADVANCE: Final = "token in advance"
+NO_TOKEN_IN_ADVANCE: Final = "no token in advance"

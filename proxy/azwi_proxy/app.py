@@ -235,9 +235,11 @@ class App:
             try:
                 identity = self._identities.resolve("", "")
                 await self._store.get(identity, imds.scope(resource), remember=False)
+                log.info(contract.TOKEN_IN_ADVANCE, extra={"fields": {"resource": resource}})
             except errors.ProxyError as error:
                 fields = {"resource": resource, "reason": error.reason}
-                log.warning("no token in advance", extra={"fields": fields})
+                fields["description"] = error.description
+                log.warning(contract.NO_TOKEN_IN_ADVANCE, extra={"fields": fields})
 
 
 def metrics_answer(request: web.BaseRequest, metrics: Metrics) -> web.Response:

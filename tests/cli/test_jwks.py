@@ -1,8 +1,8 @@
 """``azwi jwks`` as a process, with the command lines of the reference."""
 
 import json
+import resource
 import stat
-import time
 from pathlib import Path
 
 import pytest
@@ -112,9 +112,15 @@ def test_no_part_of_a_private_key_is_ever_printed(signing_key: Path, tmp_path: P
 
 
 def test_it_takes_less_than_400_milliseconds(signing_key: Path) -> None:
-    def seconds() -> float:
-        start = time.perf_counter()
-        azwi("jwks", "--public-keys", signing_key)
-        return time.perf_counter() - start
+    """Of a processor: it waits for nobody, and other tests run at the same time."""
 
-    assert min(seconds() for _ in range(ROUNDS)) < LONGEST  # the least: others use the machine too
+    def used() -> float:
+        children = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return children.ru_utime + children.ru_stime
+
+    def seconds() -> float:
+        start = used()
+        azwi("jwks", "--public-keys", signing_key)
+        return used() - start
+
+    assert 0.05 < min(seconds() for _ in range(ROUNDS)) < LONGEST

@@ -144,8 +144,9 @@ def test_a_second_signal_ends_the_drain(emulator: Emulator, start_proxy: StartPr
 
 
 async def test_tokens_are_fetched_in_advance_where_a_setting_names_them(
-    emulator: Emulator,
+    emulator: Emulator, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level("INFO")
     resources = {"AZWI_PREFETCH": "https://one.example https://two.example/"}
     app = application.App(load(Settings, {**emulator.environment, **resources}))
     pauses: list[float] = []
@@ -158,6 +159,7 @@ async def test_tokens_are_fetched_in_advance_where_a_setting_names_them(
     await app.close()
     scopes = [exchange.scope for exchange in emulator.control.exchanges()]
     assert scopes == ["https://one.example/.default", "https://two.example//.default"]
+    assert [record.message for record in caplog.records].count("token in advance") == 2
     assert len(pauses) == 2  # many pods start at once
     assert all(0 <= seconds <= application.PREFETCH_SPREAD for seconds in pauses)
 
@@ -170,7 +172,10 @@ def test_tokens_in_advance_that_fail_are_only_logged(
     _wait_for_exchange(emulator)
     time.sleep(0.1)
     assert "no token in advance" in proxy.log
-    assert json.loads(proxy.log.splitlines()[-1])["reason"] == "AADSTS700016"
+    said = json.loads(proxy.log.splitlines()[-1])
+    assert said["reason"] == "AADSTS700016"
+    assert said["resource"] == "https://one.example"
+    assert "AADSTS700016" in said["description"]
     assert proxy.token("https://one.example").status == 200  # the failure is not remembered
     assert proxy.stop() == 0
     assert "Traceback" not in proxy.log

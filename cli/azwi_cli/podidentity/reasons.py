@@ -1,0 +1,215 @@
+"""What stands in a workload's way, each with what to do about it. Pure."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from azwi_cli.podidentity.accounts import AccountPlan
+from azwi_cli.podidentity.facts import LABEL, Identity, RoleBinding, Workload
+from azwi_cli.podidentity.objects import TEMPLATES
+from azwi_cli.podidentity.selection import Selected
+from azwi_common import contract
+from azwi_common.identities import GUID
+
+
+class Weight(StrEnum):
+    """How much a reason weighs, from heavy to light."""
+
+    BLOCKS = "blocks"
+    ASKS = "asks"
+    BY_HAND = "by hand"
+    NOTES = "notes"
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """One of them."""
+
+    code: str
+    """A short name that scripts can look for; it never changes."""
+    weight: Weight
+    says: str
+    remedy: str = ""
+
+
+_FORBIDS_NET_ADMIN: Final = ("baseline", "restricted")
+_TYPES: Final = {
+    1: "a service principal with a password",
+    2: "a service principal with a certificate",
+}
+
+
+def against(
+    workload: Workload, got: Selected, exemption: str, level: str, port: int
+) -> tuple[Reason, ...]:
+    """All that stands in the way of a workload.
+
+    ``exemption``: the AzurePodIdentityException that its pods match; ``level``: what its
+    namespace's pod security admission enforces; ``port``: the sidecar's.
+    """
+    return (
+        *_bindings(workload, got),
+        *_identities(got),
+        *_owner(workload),
+        *_exempt(exemption),
+        *_pods(workload, level, port),
+    )
+
+
+def _bindings(workload: Workload, got: Selected) -> Iterator[Reason]:
+    weight = Weight.NOTES if got.identities else Weight.BLOCKS
+    for problem in got.problems:
+        yield Reason("binding", weight, problem, "Correct it, or delete the binding.")
+    if not got.identities and not got.problems:
+        label = workload.template.labels.get(LABEL) if workload.template else ""
+        yield Reason(
+            "no-binding",
+            Weight.BLOCKS,
+            f"No AzureIdentityBinding has the selector {label!r}.",
+            f"Remove the label {LABEL}, or correct it.",
+        )
+
+
+def _identities(got: Selected) -> Iterator[Reason]:
+    for identity in got.identities:
+        name = f"AzureIdentity {identity.namespace}/{identity.name}"
+        if identity.type != 0:
+            what = _TYPES.get(identity.type, f"of the unknown type {identity.type}")
+            yield Reason(
+                "service-principal",
+                Weight.BLOCKS,
+                f"{name} is {what}, no managed identity.",
+                "Use a managed identity, or add a federated credential to the application and"
+                " annotate the service account with its client ID.",
+            )
+        elif not GUID.fullmatch(identity.client_id):
+            yield Reason(
+                "client-id",
+                Weight.BLOCKS,
+                f"{name} has no valid client ID.",
+                "Set spec.clientID: az identity show --query clientId says it.",
+            )
+
+
+def _owner(workload: Workload) -> Iterator[Reason]:
+    kind = workload.ref.kind
+    if kind not in TEMPLATES and kind != "Pod":
+        yield Reason(
+            "unknown-owner",
+            Weight.BLOCKS,
+            f"The pods belong to a {kind} ({workload.api_version or 'unknown version'}), a kind"
+            " that azwi does not change.",
+            f"Give the pod template in it the label {contract.USE_LABEL}, the annotations"
+            f" {contract.INJECT_ANNOTATION} and {contract.PROXY_ONLY_ANNOTATION}, each"
+            ' "true", and an annotated service account.',
+        )
+    elif not workload.api_version or workload.owner is not None:
+        yield Reason(
+            "owner-not-found",
+            Weight.BLOCKS,
+            f"The pods belong to {workload.ref.text}, which was not found.",
+            "Is it being deleted, or are you not allowed to read it?",
+        )
+    if workload.needs_hand:
+        yield Reason("by-hand", Weight.BY_HAND, _sentence(workload.needs_hand))
+
+
+def _exempt(exemption: str) -> Iterator[Reason]:
+    if exemption:
+        yield Reason(
+            "exception",
+            Weight.BLOCKS,
+            f"AzurePodIdentityException {exemption} matches the pods: today they get the node's"
+            " identities, not those of the bindings.",
+            "Find out which identity the app means; remove the exception or the label.",
+        )
+
+
+def _pods(workload: Workload, level: str, port: int) -> Iterator[Reason]:
+    template = workload.template
+    if template is None:
+        return
+    if template.host_network:
+        yield Reason(
+            "host-network",
+            Weight.BLOCKS,
+            "The pods use the node's network (hostNetwork), where no redirect may be set.",
+            "Move the app off hostNetwork, or to an SDK that knows workload identity.",
+        )
+    if template.windows:
+        yield Reason("windows", Weight.BLOCKS, "The pods run on Windows; the sidecar needs Linux.")
+    if level in _FORBIDS_NET_ADMIN:
+        yield Reason(
+            "pod-security",
+            Weight.BLOCKS,
+            f"The namespace enforces the pod security level {level}, which forbids NET_ADMIN.",
+            "Give the namespace the level privileged, or the app an SDK that knows workload"
+            " identity.",
+        )
+    if port in template.ports:
+        yield Reason(
+            "port",
+            Weight.BLOCKS,
+            f"A container listens on port {port}, the sidecar's.",
+            "Choose another one with --proxy-port.",
+        )
+    if template.proxy_user:
+        yield Reason(
+            "user",
+            Weight.BLOCKS,
+            f"Container {template.proxy_user} runs as user {contract.DEFAULT_PROXY_UID}, the"
+            " sidecar's own, whom no redirect meets.",
+            "Choose another securityContext.runAsUser.",
+        )
+    yield from _starts(workload)
+
+
+def _starts(workload: Workload) -> Iterator[Reason]:
+    inits = workload.template.init_containers if workload.template else ()
+    if inits:
+        yield Reason(
+            "init-containers",
+            Weight.NOTES,
+            f"Init containers ({', '.join(inits)}) get tokens only where the sidecar is a native"
+            " one.",
+            "From Kubernetes 1.32 on it is; from 1.29 with AZWI_NATIVE_SIDECAR=true.",
+        )
+    if workload.ref.kind in ("Job", "CronJob"):
+        yield Reason(
+            "job",
+            Weight.NOTES,
+            "A Job completes only where the sidecar is a native one.",
+            "From Kubernetes 1.32 on it is; from 1.29 with AZWI_NATIVE_SIDECAR=true.",
+        )
+
+
+def which_default(identities: Sequence[Identity]) -> Reason:
+    """Several identities: nobody guesses."""
+    names = ", ".join(f"{item.namespace}/{item.name}" for item in identities)
+    return Reason(
+        "which-default",
+        Weight.ASKS,
+        f"There are {len(identities)} identities: which one do requests mean that name none?",
+        f"Answer with --default and one of {names}, or with --default none if every request"
+        " names its identity.",
+    )
+
+
+def new_account(account: AccountPlan, lost: Sequence[RoleBinding]) -> Reason:
+    """A new service account, and the rights that it lacks."""
+    says = f"A new service account {account.name} takes the place of {account.left}: {account.why}."
+    if not lost:
+        return Reason("new-account", Weight.NOTES, says)
+    names = ", ".join(f"{item.ref.kind} {item.ref.name}" for item in lost)
+    return Reason(
+        "role-bindings",
+        Weight.ASKS,
+        f"{says} It lacks what {account.left} may do by {names}.",
+        "Copy the bindings that the app needs (the file of role bindings has them), and run this"
+        " again; --without-roles goes on without them.",
+    )
+
+
+def _sentence(text: str) -> str:
+    return f"{text[0].upper()}{text[1:]}."
