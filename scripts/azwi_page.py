@@ -41,7 +41,7 @@ def page() -> str:
 
 def _sections(path: str, command: Any, aliases: tuple[str, ...] = ()) -> Iterator[str]:
     children = getattr(command, "commands", {})
-    if not children:
+    if not children or command.invoke_without_command or aliases:
         yield _section(path, command, aliases)
     for name, child in children.items():
         yield from _sections(f"{path} {name}", child)
@@ -62,7 +62,9 @@ def _row(parameter: Any) -> str:
     shown = "" if default in (None, False, ()) else f"`{getattr(default, 'value', default)}`"
     if parameter.required:
         shown = "**required**"
-    return f"| {_name(parameter)} | {shown} | {parameter.help} |".replace("|  |", "| |")
+    variable = getattr(parameter, "envvar", None)
+    meaning = f"{parameter.help} Or `{variable}`." if variable else parameter.help
+    return f"| {_name(parameter)} | {shown} | {meaning} |".replace("|  |", "| |")
 
 
 def _name(parameter: Any) -> str:

@@ -27,6 +27,11 @@ class Entry:
 TABLE: Final = (
     Entry("jwks", "Write a JSON Web Key Set of service account keys."),
     Entry("oidc", "Publish, check and rotate the keys of a cluster's token issuer."),
+    Entry(
+        "serviceaccount",
+        "Make, list and delete the identities of service accounts.",
+        aliases=("sa",),
+    ),
     Entry("podidentity", "Migrate from aad-pod-identity to workload identity.", ("pi",)),
     Entry("version", "Print the version of azwi."),
     Entry("completion", "Print the completion script for a shell."),

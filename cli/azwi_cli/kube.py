@@ -4,6 +4,7 @@ The cluster is the one kubectl would ask: ``--kubeconfig``, ``$KUBECONFIG`` (of 
 first that knows a name wins), ``~/.kube/config``, and inside a pod its service account.
 """
 
+import functools
 import os
 import subprocess
 from collections.abc import Iterator
@@ -38,33 +39,65 @@ class Cluster:
 
     def get(self, path: str) -> bytes:
         """The body at ``path`` of the API server, as it is; for what is no Kubernetes object."""
-        from lightkube.config import client_adapter
+        import httpx2 as httpx
 
-        with translated(self.config.cluster.server):
-            parameters = client_adapter.ConnectionParams()
-            with client_adapter.Client(self.config, parameters) as client:
-                answer = client.get(path)
-                output.debug(f"GET {answer.url}: {answer.status_code}")
-                answer.raise_for_status()
-                return answer.content
+        with translated(self.config.cluster.server), httpx.Client(**self._connection) as client:
+            answer = client.get(path)
+            output.debug(f"GET {answer.url}: {answer.status_code}")
+            answer.raise_for_status()
+            return answer.content
+
+    def ask(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        content_type: str = "application/json",
+        accept: str = "application/json",
+    ) -> dict[str, Any]:
+        """The JSON object that answers a request; errors carry the API server's own sentence."""
+        import json
+
+        import httpx2 as httpx
+
+        headers = {"Accept": accept, **({"Content-Type": content_type} if body is not None else {})}
+        content = None if body is None else json.dumps(body).encode()
+        server = self.config.cluster.server
+        with translated(server), httpx.Client(**self._connection) as client:
+            answer = client.request(method, path, content=content, headers=headers)
+        output.debug(f"{method} {answer.url.path}: {answer.status_code}")
+        try:
+            read = answer.json()
+        except ValueError:
+            read = None
+        if answer.status_code >= 400 or not isinstance(read, dict):
+            message = read.get("message") if isinstance(read, dict) else None
+            raise refused(self.config.cluster.server, answer.status_code, str(message or path))
+        return read
 
     @contextmanager
     def session(self) -> Iterator[Any]:
         """An ``httpx2.Client`` for many requests with paths of the API server."""
         import httpx2 as httpx
-        from lightkube.config import client_adapter
 
-        timeout = httpx.Timeout(_PAGE_SECONDS, connect=10)
-        with translated(self.config.cluster.server):
-            parameters = client_adapter.ConnectionParams(timeout=timeout)
-            with client_adapter.Client(self.config, parameters) as client:
-                yield client
+        parameters = {**self._connection, "timeout": httpx.Timeout(_PAGE_SECONDS, connect=10)}
+        with translated(self.config.cluster.server), httpx.Client(**parameters) as client:
+            yield client
 
     def client(self) -> Any:
         """A ``lightkube.Client``; use it inside ``translated``."""
         import lightkube
 
         return lightkube.Client(self.config)
+
+    @functools.cached_property
+    def _connection(self) -> dict[str, Any]:
+        """What a client needs; kept, so that a plugin logs in once and not for each request."""
+        from lightkube.config import client_adapter
+
+        parameters: dict[str, Any] = client_adapter.ConnectionParams().httpx_params(self.config)
+        return parameters
 
 
 @contextmanager

@@ -14,6 +14,8 @@ class _Set:
     fault: Fault
     left: int | None
     """Requests that it still applies to; None: all. At 0 it is healed but listed until cleared."""
+    sparing: int
+    """Requests that go well before."""
 
 
 class Faults:
@@ -28,7 +30,7 @@ class Faults:
             raise errors.RequestRefused(
                 f"{MOST_FAULTS} faults are set: clear some first.", status=409
             )
-        self._set[name] = _Set(fault, fault.times)
+        self._set[name] = _Set(fault, fault.times, fault.after)
 
     def clear(self, name: str) -> None:
         """Forget a fault; one that is not set is no error: the caller wants it gone."""
@@ -50,7 +52,11 @@ class Faults:
             delays = entry.fault.kind == "latency"
             if entry.left == 0 or (decided and not delays):
                 continue
-            if _matches(entry.fault, at, tenant_id, client_id):
+            if not _matches(entry.fault, at, tenant_id, client_id):
+                continue
+            if entry.sparing:
+                entry.sparing -= 1
+            else:
                 met[name] = entry.fault
                 entry.left = None if entry.left is None else entry.left - 1
                 decided = decided or not delays

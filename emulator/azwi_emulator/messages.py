@@ -181,6 +181,8 @@ class Fault:
     """AADSTS number, for ``aadsts``."""
     times: int | None = None
     """Heals after so many requests; None: lasts until cleared."""
+    after: int = 0
+    """So many requests that match go well first."""
     at: tuple[Place, ...] = ("token",)
     """Where it applies: token endpoint, metadata (openid-configuration, instance discovery),
     Entra ID's keys, the OIDC issuer, Graph, ARM, ARM's writes of federated credentials."""
@@ -189,7 +191,7 @@ class Fault:
 
     def __post_init__(self) -> None:
         """Refuse what could not be applied."""
-        selective = self.times is not None or self.client_id or self.tenant_id
+        selective = self.times is not None or self.after or self.client_id or self.tenant_id
         waits = self.kind in ("latency", "trickle", "lag")
         refusals = {
             f"A fault of kind {self.kind!r} matches everybody until it is cleared.": (
@@ -197,6 +199,7 @@ class Fault:
             ),
             "'at' must name one place at least.": not self.at,
             "'times' must be 1 or more.": self.times is not None and self.times < 1,
+            "'after' must be 0 or more.": self.after < 0,
             "'latency' must be 0 to 3600 seconds.": not 0 <= self.latency <= LONGEST_WAIT,
             f"A fault of kind {self.kind!r} needs 'seconds', more than 0 and up to 3600.": (
                 waits and not 0 < self.seconds <= LONGEST_WAIT

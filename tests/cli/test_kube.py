@@ -182,3 +182,55 @@ def test_inside_a_pod_its_service_account_is_used(
     assert cluster.get("/ok") == b"fine"
     assert cluster.config.namespace == "shop"
     assert api.asked[0][1]["authorization"] == f"Bearer {SECRET}"
+
+
+# --- JSON requests --------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def cluster(api: Site, authority: Authority, tmp_path: Path) -> kube.Cluster:
+    return kube.Cluster(written(tmp_path, config(api.url, authority.file)))
+
+
+def test_a_json_answer_is_read(api: Site, cluster: kube.Cluster) -> None:
+    api.replies["/thing"] = Reply({"kind": "Thing"})
+    assert cluster.ask("GET", "/thing", accept="application/json;as=Table") == {"kind": "Thing"}
+    assert api.asked[-1][1]["accept"] == "application/json;as=Table"
+
+
+def test_a_refusal_carries_the_api_servers_own_sentence(api: Site, cluster: kube.Cluster) -> None:
+    api.replies["/thing"] = Reply({"kind": "Status", "message": "things are full"}, 403)
+    with pytest.raises(errors.Denied, match="things are full"):
+        cluster.ask("GET", "/thing")
+
+
+@pytest.mark.parametrize("body", [b"[]", b"<html>", b""])
+def test_what_is_no_json_object_is_told(api: Site, cluster: kube.Cluster, body: bytes) -> None:
+    api.replies["/thing"] = Reply(body)
+    with pytest.raises(errors.Unavailable, match="answers 200: /thing"):
+        cluster.ask("GET", "/thing")
+
+
+def test_a_plugin_logs_in_once_for_many_requests(
+    api: Site, authority: Authority, tmp_path: Path
+) -> None:
+    plugin, log = tmp_path / "plugin", tmp_path / "log"
+    answer = f'{{"status": {{"token": "{SECRET}"}}}}'
+    plugin.write_text(f"#!/bin/sh\necho run >> {log}\necho '{answer}'\n")
+    plugin.chmod(0o755)
+    login = {"apiVersion": "client.authentication.k8s.io/v1", "command": str(plugin)}
+    cluster = kube.Cluster(written(tmp_path, config(api.url, authority.file, {"exec": login})))
+    api.replies["/thing"] = Reply({"kind": "Thing"})
+    for _ in range(3):
+        cluster.ask("GET", "/thing")
+    assert log.read_text() == "run\n"
+
+
+@pytest.mark.parametrize("command", ["no-such-plugin", "false"])
+def test_a_plugin_that_fails_is_told_here_too(
+    command: str, api: Site, authority: Authority, tmp_path: Path
+) -> None:
+    login = {"apiVersion": "client.authentication.k8s.io/v1", "command": command}
+    cluster = kube.Cluster(written(tmp_path, config(api.url, authority.file, {"exec": login})))
+    with pytest.raises(errors.Denied, match=r"log in|Log in"):
+        cluster.ask("GET", "/thing")

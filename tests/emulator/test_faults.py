@@ -107,3 +107,9 @@ def test_the_lag_is_that_of_the_fault_that_was_set_last() -> None:
     faults.put("two", Fault(kind="lag", seconds=2))
     assert faults.lag() == 2
     assert faults.take("arm") == {}
+
+
+def test_a_fault_with_after_spares_the_first_requests() -> None:
+    faults = Faults()
+    faults.put("f", Fault(kind="hang", after=2, times=1))
+    assert [bool(faults.take("token")) for _ in range(4)] == [False, False, True, False]

@@ -261,12 +261,17 @@ class ApiServer:
                 return _status(fault.status or 500, "a fault", fault.headers)
         if self.token and request.headers.get("Authorization") != f"Bearer {self.token}":
             return _status(401, "Unauthorized")
+        return await self._answer(request)
+
+    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         if request.path == "/version":
             return web.json_response({"major": "1", "minor": "x", "gitVersion": self.git_version})
         kind, namespace, name = _read(request.path)
         if name:
             return await self._one(request, kind, namespace, name)
-        return await self._watch(request, kind) if watching else self._list(request, kind)
+        if request.query.get("watch") == "true":
+            return await self._watch(request, kind)
+        return self._list(request, kind)
 
     async def _one(
         self, request: web.BaseRequest, kind: str, namespace: str, name: str

@@ -1,0 +1,204 @@
+"""Talks to Microsoft Graph, version 1.0: applications, service principals and their credentials."""
+
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote
+
+from azwi_cli import errors
+from azwi_cli.serviceaccount import azure, names, refusals
+from azwi_cli.serviceaccount.known import Account, Credential, Kind, Target
+
+if TYPE_CHECKING:
+    from azure.core.exceptions import HttpResponseError
+
+_VERSION: Final = "/v1.0"
+_SELECT: Final = "id,appId,displayName,createdDateTime"
+
+
+class Graph:
+    """Every method raises an error of ours with what Graph says."""
+
+    def __init__(self, url: str, credential: Any, scope: str) -> None:
+        self._peer = refusals.graph(url)
+        self._rest = azure.Rest(url, credential, scope)
+
+    def by_object_id(self, object_id: str) -> Target | None:
+        """The application with this object id; None where there is none."""
+        return self._application(f"/applications/{object_id}")
+
+    def by_client_id(self, client_id: str) -> Target | None:
+        """The application with this client id; None where there is none."""
+        return self._application(f"/applications(appId='{client_id}')")
+
+    def by_name(self, name: str) -> Target | None:
+        """The application of a display name; raises BadInput where several have it."""
+        quoted = name.replace("'", "''")
+        query = {"$filter": f"displayName eq '{quoted}'", "$select": _SELECT}
+        with azure.translated(self._peer):
+            found = list(self._rest.pages(f"{_VERSION}/applications", query))
+        if len(found) > 1:
+            listed = ", ".join(f"{app['id']} of {app['createdDateTime']}" for app in found)
+            raise errors.BadInput(
+                f"{len(found)} applications are named {name}: {listed}.",
+                "Say which one with --aad-application-object-id.",
+            )
+        return self._target(found[0]) if found else None
+
+    def principal_by_name(self, name: str) -> str:
+        """Object id of a service principal; raises NotFound, and BadInput where several have it."""
+        quoted = name.replace("'", "''")
+        query = {"$filter": f"displayName eq '{quoted}'", "$select": "id"}
+        with azure.translated(self._peer):
+            found = list(self._rest.pages(f"{_VERSION}/servicePrincipals", query))
+        if len(found) > 1:
+            listed = ", ".join(one["id"] for one in found)
+            raise errors.BadInput(
+                f"{len(found)} service principals are named {name}: {listed}.",
+                "Say which one with --service-principal-object-id.",
+            )
+        if not found:
+            raise errors.NotFound(
+                f"No service principal is named {name}.",
+                "azwi sa create phase aad-application makes one.",
+            )
+        return str(found[0]["id"])
+
+    def managed_identity(self, client_id: str) -> str:
+        """ARM's resource id of the managed identity with this client id; empty: there is none."""
+        principal = self._found(f"/servicePrincipals(appId='{client_id}')")
+        for name in (principal or {}).get("alternativeNames", ()):
+            if name.startswith("/subscriptions/"):
+                return str(name)
+        return ""
+
+    def create(self, name: str) -> Target:
+        """A new application, in this tenant alone."""
+        body = {"displayName": name, "signInAudience": "AzureADMyOrg"}
+        with azure.translated(self._peer):
+            made = self._rest.ask("POST", f"{_VERSION}/applications", body)
+        return _written(made, "")
+
+    def create_principal(self, client_id: str) -> str:
+        """The service principal of an application, made or there already; its object id."""
+        path, body = f"{_VERSION}/servicePrincipals", {"appId": client_id}
+        with azure.translated(self._peer):
+            from azure.core.exceptions import HttpResponseError
+
+            try:
+                made = azure.again_while(
+                    lambda: self._rest.ask("POST", path, body), _is_without_application
+                )
+            except HttpResponseError as error:
+                if error.status_code != 409:
+                    raise
+                made = self._rest.ask("GET", f"{path}(appId='{client_id}')")
+        return str(made["id"])
+
+    def delete(self, target: Target) -> None:
+        """Delete an application; its service principal goes with it."""
+        self._gone(f"/applications/{target.id}")
+
+    def credentials(self, target: Target) -> tuple[Credential, ...]:
+        """Of an application."""
+        path = f"{_VERSION}/applications/{target.id}/federatedIdentityCredentials"
+        with azure.translated(self._peer):
+            return tuple(_credential(one) for one in self._rest.pages(path))
+
+    def create_credential(self, target: Target, new: Credential, account: Account) -> None:
+        """Add a credential to an application, which may be so new that not everybody knows it.
+
+        One of that name that no list showed yet gets these values: an earlier run made it.
+        """
+        from azure.core.exceptions import HttpResponseError
+
+        path = f"{_VERSION}/applications/{target.id}/federatedIdentityCredentials"
+        body = {
+            "name": new.name,
+            **_values(new),
+            "description": names.description(account.namespace, account.name),
+        }
+        with azure.translated(self._peer):
+            try:
+                azure.again_while(lambda: self._rest.ask("POST", path, body), _is_not_replicated)
+            except HttpResponseError as error:
+                if error.status_code != 409:
+                    raise
+                named = f"{path}/{quote(new.name)}"
+                azure.again_while(
+                    lambda: self._rest.ask("PATCH", named, _values(new)), _is_not_replicated
+                )
+
+    def update_credential(self, target: Target, changed: Credential) -> None:
+        """Give a credential other values."""
+        path = f"{_VERSION}/applications/{target.id}/federatedIdentityCredentials/{changed.id}"
+        with azure.translated(self._peer):
+            self._rest.ask("PATCH", path, _values(changed))
+
+    def delete_credential(self, target: Target, old: Credential) -> None:
+        """Remove a credential."""
+        self._gone(f"/applications/{target.id}/federatedIdentityCredentials/{old.id}")
+
+    def _application(self, path: str) -> Target | None:
+        found = self._found(path)
+        return self._target(found) if found else None
+
+    def _target(self, app: dict[str, Any]) -> Target:
+        principal = self._found(f"/servicePrincipals(appId='{app['appId']}')")
+        return _written(app, str(principal["id"]) if principal else "")
+
+    def _found(self, path: str) -> dict[str, Any] | None:
+        from azure.core.exceptions import HttpResponseError
+
+        with azure.translated(self._peer):
+            try:
+                return self._rest.ask("GET", _VERSION + path)
+            except HttpResponseError as error:
+                if error.status_code != 404:
+                    raise
+        return None
+
+    def _gone(self, path: str) -> None:
+        """DELETE; what is gone already is as good."""
+        from azure.core.exceptions import HttpResponseError
+
+        with azure.translated(self._peer):
+            try:
+                self._rest.ask("DELETE", _VERSION + path)
+            except HttpResponseError as error:
+                if error.status_code != 404:
+                    raise
+
+
+def _is_without_application(error: "HttpResponseError") -> bool:
+    return "NoBackingApplicationObject" in azure.details_of(error)
+
+
+def _is_not_replicated(error: "HttpResponseError") -> bool:
+    return error.status_code == 404
+
+
+def _written(app: dict[str, Any], principal_id: str) -> Target:
+    return Target(
+        kind=Kind.APPLICATION,
+        id=str(app["id"]),
+        name=str(app["displayName"]),
+        client_id=str(app["appId"]),
+        principal_id=principal_id,
+    )
+
+
+def _credential(one: dict[str, Any]) -> Credential:
+    return Credential(
+        name=str(one["name"]),
+        id=str(one["id"]),
+        issuer=str(one.get("issuer") or ""),
+        subject=str(one.get("subject") or ""),  # a flexible credential has an expression instead
+        audience=str((one.get("audiences") or [""])[0]),
+    )
+
+
+def _values(credential: Credential) -> dict[str, Any]:
+    return {
+        "issuer": credential.issuer,
+        "subject": credential.subject,
+        "audiences": [credential.audience],
+    }

@@ -1,0 +1,166 @@
+"""``azwi sa list``: what the cluster has, and what Entra ID makes of it, where it may be read."""
+
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from azwi_cli import errors, kube, output
+from azwi_cli.serviceaccount import names, options
+from azwi_cli.serviceaccount.accounts import Accounts, Listed
+from azwi_cli.serviceaccount.known import Credential, Kind, Target
+from azwi_cli.serviceaccount.login import Login
+from azwi_cli.serviceaccount.peers import Peers
+from azwi_cli.serviceaccount.verdict import WRONG, Status, Tokens, Verdict, judged
+from azwi_common import contract
+
+T = TypeVar("T")
+
+
+def run(
+    where: options.Where,
+    issuer: options.Issuer,
+    auth: options.Auth,
+    cluster: options.Cluster,
+    form: output.Format,
+) -> errors.Code:
+    """Print the list; ATTENTION where something in it is wrong."""
+    accounts = Accounts(lambda: kube.Cluster(cluster.kubeconfig, cluster.context))
+    listed = list(accounts.listed(where.namespace or ""))
+    directory = None if where.offline else _Directory(Peers(Login(auth), accounts))
+    audience = issuer.audience or Login(auth).cloud.audience
+    signed_by = issuer.service_account_issuer_url or ""
+    if directory and not signed_by:
+        try:
+            signed_by = accounts.issuer()
+        except errors.AzwiError as error:
+            output.note(f"The cluster's issuer is not known: {error}")
+    rows = [_row(one, directory, signed_by, audience) for one in listed]
+    output.show({"issuer": signed_by, "serviceAccounts": rows}, form, _table)
+    if form is output.Format.TABLE and not where.offline:
+        for why in dict.fromkeys(row["why"] for row in rows if row.get("why")):
+            output.note(why)
+    wrong = any(row["status"] in WRONG for row in rows)
+    return errors.Code.ATTENTION if wrong else errors.Code.DONE
+
+
+@dataclass(frozen=True)
+class _Known:
+    target: Target
+    credentials: tuple[Credential, ...]
+
+
+class _Directory:
+    """Identities by client id, each asked for once; and whoever refuses is not asked again."""
+
+    def __init__(self, peers: Peers) -> None:
+        self._peers = peers
+        self._known: dict[str, _Known | errors.AzwiError | None] = {}
+        self._identities: dict[str, Target] | None = None
+        self._tenant: str | errors.AzwiError | None = None
+        self._no_graph: errors.AzwiError | None = None
+
+    @property
+    def tenant_id(self) -> str:
+        """Raises AzwiError where nobody is logged in."""
+        if self._tenant is None:
+            try:
+                self._tenant = self._peers.login.tenant_id
+            except errors.AzwiError as error:
+                self._tenant = error
+        return _or_raised(self._tenant)
+
+    def look_up(self, client_id: str) -> _Known | None:
+        """Raises AzwiError where nobody may say whether it exists."""
+        if client_id not in self._known:
+            try:
+                self._known[client_id] = self._asked(client_id)
+            except errors.AzwiError as error:
+                self._known[client_id] = error
+        return _or_raised(self._known[client_id])
+
+    def _asked(self, client_id: str) -> _Known | None:
+        target = self._of_subscription().get(client_id.lower()) or self._of_graph(client_id)
+        return _Known(target, self._peers.credentials(target)) if target else None
+
+    def _of_graph(self, client_id: str) -> Target | None:
+        if self._no_graph:
+            raise self._no_graph
+        try:
+            graph = self._peers.graph
+            if found := graph.by_client_id(client_id):
+                return found
+            resource_id = graph.managed_identity(client_id)
+        except errors.AzwiError as error:
+            self._no_graph = error
+            raise
+        name = resource_id.rpartition("/")[2]
+        made = Target(kind=Kind.IDENTITY, id=resource_id, name=name, client_id=client_id)
+        return made if resource_id else None
+
+    def _of_subscription(self) -> dict[str, Target]:
+        """Managed identities by client id: readable to many who may not read Graph."""
+        if self._identities is None:
+            self._identities = {}
+            if self._peers.login.has_subscription:
+                try:
+                    listed = self._peers.arm().identities()
+                    self._identities = {one.client_id.lower(): one for one in listed}
+                except errors.AzwiError as error:
+                    output.debug(f"managed identities cannot be listed: {error}")
+        return self._identities
+
+
+def _or_raised(found: T | errors.AzwiError) -> T:
+    if isinstance(found, errors.AzwiError):
+        raise found
+    return found
+
+
+def _row(
+    one: Listed, directory: _Directory | None, signed_by: str, audience: str
+) -> dict[str, Any]:
+    annotations = one.existing.annotations
+    client_id = annotations.get(contract.CLIENT_ID_ANNOTATION, "")
+    tenant_id = annotations.get(contract.TENANT_ID_ANNOTATION, "")
+    token = Tokens(signed_by, names.subject(one.namespace, one.name), audience)
+    name, verdict = _judged(client_id, tenant_id, directory, token)
+    row = {
+        "namespace": one.namespace,
+        "name": one.name,
+        "clientId": client_id,
+        "tenantId": tenant_id,
+        "identity": name,
+        "status": str(verdict.status),
+    }
+    return {**row, "why": f"{one.namespace}/{one.name}: {verdict.why}"} if verdict.why else row
+
+
+def _judged(
+    client_id: str, tenant_id: str, directory: _Directory | None, token: Tokens
+) -> tuple[str, Verdict]:
+    """The identity's name, where it is known, and what is to be said of it."""
+    if not client_id:
+        return "", Verdict(Status.NO_CLIENT_ID, "It has the label, but no client id.")
+    if directory is None:
+        return "", Verdict(Status.UNKNOWN, "Entra ID was not asked.")
+    if not token.issuer:
+        return "", Verdict(Status.UNKNOWN, "The issuer is not known.")
+    try:
+        if tenant_id and tenant_id.lower() != directory.tenant_id.lower():
+            return "", Verdict(
+                Status.UNKNOWN, f"azwi is logged in to another tenant than {tenant_id}."
+            )
+        found = directory.look_up(client_id)
+    except errors.AzwiError as error:
+        return "", Verdict(Status.UNKNOWN, str(error))
+    if found is None:
+        return "", Verdict(Status.NO_IDENTITY, f"Nothing in the tenant has client id {client_id}.")
+    return found.target.name, judged(found.credentials, token)
+
+
+def _table(data: Any) -> Any:
+    rows = data["serviceAccounts"]
+    if not rows:
+        return "No service account has a workload identity."
+    head = ("NAMESPACE", "NAME", "CLIENT ID", "TENANT ID", "IDENTITY", "STATUS")
+    keys = ("namespace", "name", "clientId", "tenantId", "identity", "status")
+    return output.table(head, ([row[key] or "-" for key in keys] for row in rows))
