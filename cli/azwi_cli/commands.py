@@ -17,11 +17,13 @@ class Entry:
     name: str
     help: str
     aliases: tuple[str, ...] = ()
+    path: str = ""
+    """Of its module below ``azwi_cli``, where that is not its name."""
 
     @property
     def module(self) -> str:
         """The module, or the package of a large group, that has its ``app``."""
-        return f"azwi_cli.{self.name}"
+        return f"azwi_cli.{self.path or self.name}"
 
 
 TABLE: Final = (
@@ -33,6 +35,9 @@ TABLE: Final = (
         aliases=("sa",),
     ),
     Entry("podidentity", "Migrate from aad-pod-identity to workload identity.", ("pi",)),
+    Entry("doctor", "Say why a pod gets no token; explain errors."),
+    Entry("inject", "Do to the pods of files what the webhook would do."),
+    Entry("uninject", "Take out of the pods of files what was injected.", path="inject.uninject"),
     Entry("version", "Print the version of azwi."),
     Entry("completion", "Print the completion script for a shell."),
 )

@@ -17,17 +17,19 @@ _OWNER: Final = 0o600
 EVERYBODY: Final = 0o644
 
 
-def read(path: Path, what: str) -> bytes:
-    """The content of a file, 1 MiB at most; ``what`` it should be stands in the errors."""
+def read(path: Path, what: str, largest: int = LARGEST) -> bytes:
+    """The content of a file, ``largest`` bytes at most; ``what`` it is stands in the errors."""
     try:
         with path.open("rb") as file:
-            data = file.read(LARGEST + 1)
+            data = file.read(largest + 1)
     except FileNotFoundError as error:
         raise errors.NotFound(f"{path} does not exist; {what} is expected there.") from error
     except OSError as error:
         raise errors.BadInput(f"{path} cannot be read as {what}: {error.strerror}.") from error
-    if len(data) > LARGEST:
-        raise errors.BadInput(f"{path} is larger than 1 MiB; {what} is not. Is it another file?")
+    if len(data) > largest:
+        raise errors.BadInput(
+            f"{path} is larger than {largest >> 20} MiB; {what} is not. Is it another file?"
+        )
     return data
 
 

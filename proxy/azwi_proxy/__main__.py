@@ -20,6 +20,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--proxy-port", metavar="N", help="port on loopback (8000)")
     parser.add_argument("--log-level", metavar="L", help="debug, info, warning or error (info)")
     parser.add_argument("--probe", action="store_true", help="wait for a running proxy, then exit")
+    parser.add_argument("--diagnose", action="store_true", help="print what azwi doctor asks for")
     parser.add_argument("--version", action="version", version=f"azwi-proxy {__version__}")
     given = parser.parse_args(argv)
     flags = {
@@ -29,7 +30,17 @@ def main(argv: list[str] | None = None) -> int:
     }
     if given.probe:
         return _probe(flags.get("--proxy-port", ""), str(contract.DEFAULT_PROXY_PORT))
-    return _serve(flags)
+    return _diagnose(flags) if given.diagnose else _serve(flags)
+
+
+def _diagnose(flags: dict[str, str]) -> int:
+    import json
+    import os
+
+    from azwi_proxy import diagnose
+
+    print(json.dumps(diagnose.report(os.environ, flags)))
+    return 0
 
 
 def _probe(flag: str, default: str) -> int:

@@ -1,0 +1,148 @@
+"""What is known of a pod and of what surrounds it; ``collect`` fills it in, checks read it. Pure.
+
+Objects of Kubernetes stay the dicts that they are. What could not be read is ``Unread`` with the
+reason, and a check says that it does not know rather than that all is well.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeVar
+
+from azwi_cli.checks import Check
+from azwi_common import contract
+
+Object = Mapping[str, Any]
+
+GO_WEBHOOK: Final = "mutation.azure-workload-identity.io"
+"""Name of the Go reference's webhook, and of AKS's add-on, in its configuration."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """Nobody knows: the sentence says why."""
+
+    says: str
+
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What is the same for every pod of a namespace."""
+
+    namespace: str
+    labels: Mapping[str, str] = field(default_factory=dict)
+    configurations: Sequence[Object] | Unread = ()
+    """MutatingWebhookConfigurations that concern us: ours, the Go reference's, AKS's."""
+    deployments: Mapping[str, Object | Unread | None] = field(default_factory=dict)
+    """Of the webhooks, by ``namespace/service``; None: there is none."""
+    minor: int = 32
+    issuer: str | Unread = Unread("it was not asked for")
+    published: Sequence[Check] = ()
+    """What ``azwi oidc check`` says of the issuer, and whether the cluster's keys are there."""
+    now: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """One pod, or the template of pods that do not exist."""
+
+    name: str
+    """For people: ``pod shop/app-1``, ``Deployment shop/app``."""
+    pod: Object
+    around: Surroundings
+    is_live: bool = True
+    """Whether it runs in a cluster; a template has no status, and was never admitted."""
+    owner: Object | None = None
+    """The workload that it belongs to."""
+    account: Object | Unread | None = None
+    """Its service account; None: there is none of that name."""
+    events: Sequence[Object] = ()
+    """Of the pod, and of the owners that make pods."""
+    log: str = ""
+    """The end of azwi-proxy's log."""
+    inside: Object | Unread | None = None
+    """What ``azwi-proxy --diagnose`` says; None: it was not asked."""
+    credentials: Sequence[Object] | None = None
+    """Federated credentials of the identity; None: nobody has said them."""
+
+    @property
+    def labels(self) -> Mapping[str, Any]:
+        """Of the pod."""
+        return part(self.pod, "metadata", "labels")
+
+    @property
+    def annotations(self) -> Mapping[str, Any]:
+        """Of the pod."""
+        return part(self.pod, "metadata", "annotations")
+
+    @property
+    def spec(self) -> Object:
+        """Of the pod."""
+        return part(self.pod, "spec")
+
+    @property
+    def account_name(self) -> str:
+        """Of the pod's service account."""
+        return str(self.spec.get("serviceAccountName") or "default")
+
+    @property
+    def subject(self) -> str:
+        """Of the pod's service account token."""
+        return f"system:serviceaccount:{self.around.namespace}:{self.account_name}"
+
+    def account_annotation(self, name: str) -> str:
+        """Of the service account; empty where it is not there or not known."""
+        if not isinstance(self.account, Mapping):
+            return ""
+        return str(part(self.account, "metadata", "annotations").get(name) or "")
+
+    def containers(self) -> Iterator[Object]:
+        """Init containers, then containers."""
+        for name in ("initContainers", "containers"):
+            found = self.spec.get(name)
+            if isinstance(found, list):
+                yield from (item for item in found if isinstance(item, Mapping))
+
+    def container(self, name: str) -> Object | None:
+        """The container of that name."""
+        return next((item for item in self.containers() if item.get("name") == name), None)
+
+    @property
+    def wants_sidecar(self) -> bool:
+        """Whether the pod asks for it."""
+        return self.annotations.get(contract.INJECT_ANNOTATION) == "true"
+
+    @property
+    def has_sidecar(self) -> bool:
+        """Whether azwi-proxy is in it."""
+        return self.container(contract.PROXY_CONTAINER) is not None
+
+    @property
+    def takes_part(self) -> bool:
+        """By its label, or by what it was given."""
+        return self.labels.get(contract.USE_LABEL) == "true" or self.has_sidecar or self.was_given
+
+    @property
+    def was_given(self) -> bool:
+        """Whether some container has the variable with the token's path."""
+        return any(contract.FEDERATED_TOKEN_FILE in variables(item) for item in self.containers())
+
+
+def part(data: Any, *names: str) -> Mapping[str, Any]:
+    """The object at ``names``, or an empty one."""
+    for name in names:
+        data = data.get(name) if isinstance(data, Mapping) else None
+    return data if isinstance(data, Mapping) else {}
+
+
+def variables(container: Object) -> dict[str, str | None]:
+    """A container's variables; None where the value comes from elsewhere."""
+    found = container.get("env")
+    entries = found if isinstance(found, list) else []
+    return {
+        str(entry.get("name")): entry.get("value")
+        for entry in entries
+        if isinstance(entry, Mapping)
+    }
