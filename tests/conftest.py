@@ -44,10 +44,14 @@ def emulator_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emula
 
 
 @pytest.fixture
-def emulator(emulator_process: Emulator) -> Emulator:
-    """The emulator as it was at its start: no faults, no exchanges seen."""
+def emulator(emulator_process: Emulator) -> Iterator[Emulator]:
+    """The emulator as it was at its start: no faults, no exchanges seen.
+
+    Nor does a fault outlive its test: fixtures of whole modules use ``emulator_process``.
+    """
     emulator_process.control.reset()
-    return emulator_process
+    yield emulator_process
+    emulator_process.control.reset()
 
 
 @pytest.fixture
