@@ -53,6 +53,8 @@ DRAIN_SECONDS: Final = "AZWI_DRAIN_SECONDS"
 METRICS_PORT: Final = "AZWI_METRICS_PORT"
 LOG_LEVEL: Final = "AZWI_LOG_LEVEL"
 IPTABLES_MODE: Final = "AZWI_IPTABLES_MODE"
+PROXY_MODE: Final = "AZWI_PROXY_MODE"
+"""Of the webhook: the mode of pods that say nothing of it."""
 
 # --- The webhook's labels and annotations ---------------------------------------------------------
 PREFIX: Final = "azure.workload.identity/"
@@ -113,6 +115,8 @@ ACCOUNT_ANNOTATIONS: Final = frozenset(
 ALL_ANNOTATIONS: Final = POD_ANNOTATIONS | ACCOUNT_ANNOTATIONS
 POD_SECURITY_LABEL: Final = "pod-security.kubernetes.io/enforce"
 """On a namespace: the level of Kubernetes' own pod security admission."""
+FORBIDS_NET_ADMIN: Final = ("baseline", "restricted")
+"""Those of its levels under which no container may have NET_ADMIN."""
 
 # --- The webhook's objects; names of our own, so that both webhooks can be installed --------------
 WEBHOOK_NAMESPACE: Final = "azwi-sidecar-system"

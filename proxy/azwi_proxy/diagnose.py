@@ -242,6 +242,8 @@ def _redirect(settings: Settings) -> dict[str, Any]:
         # The redirect lets the proxy's own user through, unless it forwards nothing.
         "exempt": forwards and os.getuid() == contract.DEFAULT_PROXY_UID,
         "reaches": _who(address),
+        # With this header apps are told where to ask, as in environment mode.
+        "expected": not settings.identity_header,
     }
 
 

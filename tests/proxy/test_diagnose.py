@@ -46,6 +46,14 @@ def test_a_healthy_pod_has_no_problem_anywhere(environ: dict[str, str], emulator
     assert "problem" not in json.dumps({**found, "settings": {}})
 
 
+def test_where_apps_are_told_where_to_ask_no_redirect_is_expected(environ: dict[str, str]) -> None:
+    assert seen(environ)["redirect"]["expected"] is True
+    told = seen(environ, **{contract.IDENTITY_HEADER: SECRET, contract.METADATA_PORT: "1"})
+    assert told["redirect"]["expected"] is False
+    assert told["redirect"]["reaches"] == "nobody"
+    assert told["ready"] == {"port": int(environ[contract.PROXY_PORT])}
+
+
 def test_exchanges_are_counted_by_their_result(environ: dict[str, str], shared: Proxy) -> None:
     before = seen(environ)["exchanges"]
     shared.token("https://count.example")

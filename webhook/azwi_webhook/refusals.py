@@ -16,7 +16,6 @@ _WITHOUT = (
     " workload identity"
 )
 _OS_LABELS = ("kubernetes.io/os", "beta.kubernetes.io/os")
-_FORBIDS_NET_ADMIN = ("baseline", "restricted")
 
 
 def binding(wishes: Wishes, settings: Settings) -> Iterator[str]:
@@ -78,7 +77,7 @@ def _networks(pod: pods.Pod, *, redirects: bool) -> Iterator[str]:
 
 def _pod_security(namespace: str, labels: Mapping[str, str]) -> Iterator[str]:
     level = labels.get(contract.POD_SECURITY_LABEL)
-    if level in _FORBIDS_NET_ADMIN:
+    if level in contract.FORBIDS_NET_ADMIN:
         yield (
             f"Container {contract.INIT_CONTAINER} needs NET_ADMIN, which namespace {namespace}"
             f" forbids by its label {contract.POD_SECURITY_LABEL}={level}: choose"

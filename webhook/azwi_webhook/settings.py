@@ -169,7 +169,9 @@ class Settings:
     ] = ""
     proxy_mode: Annotated[
         Mode,
-        Env("AZWI_PROXY_MODE", "how apps reach azwi-proxy where the pod's proxy-mode says nothing"),
+        Env(
+            contract.PROXY_MODE, "how apps reach azwi-proxy where the pod's proxy-mode says nothing"
+        ),
     ] = "redirect"
     pull_policy: Annotated[
         Literal["Always", "IfNotPresent", "Never"],

@@ -2,15 +2,18 @@
 
 import dataclasses
 from collections.abc import Iterator, Mapping
+from typing import get_args
 
 from azwi_cli.checks import Check, Status
 from azwi_cli.doctor.facts import Facts, Unread, part
 from azwi_cli.inject import manifests, offline
 from azwi_common import contract
 from azwi_common.identities import Guid, Tenant
+from azwi_webhook.settings import Mode
 
 # Warnings that another check has with more to say.
 _ELSEWHERE = ("has no annotation", f"Volume {contract.TOKEN_VOLUME}")
+_OF_PODS = ("itself: it gets neither", "was in the pod already, and still needs")
 _WEBHOOK = "The webhook refuses the pod, and it is not created."
 
 
@@ -21,7 +24,8 @@ def checks(facts: Facts) -> Iterator[Check]:
     outcome = offline.injected(_template(facts), _known(facts))
     if outcome.refused:
         yield Check("webhook-refuses", Status.FAIL, outcome.refused, _WEBHOOK)
-    warnings = [text for text in outcome.warnings if not any(mark in text for mark in _ELSEWHERE)]
+    elsewhere = (*_ELSEWHERE, *_OF_PODS) if facts.is_live else _ELSEWHERE
+    warnings = [text for text in outcome.warnings if not any(mark in text for mark in elsewhere)]
     for warning in warnings:
         yield Check("webhook-warns", Status.WARN, warning, "It may not do what is meant.")
     if not outcome.refused and not warnings:
@@ -42,7 +46,7 @@ def _known(facts: Facts) -> offline.Known:
     return offline.Known(
         accounts={key: dataclasses.replace(account, annotations=_well_formed(account.annotations))},
         namespaces={key[0]: facts.around.labels},
-        settings=offline.settings(_ASSUMED | _images(facts) | _binding(facts)),
+        settings=offline.settings(_ASSUMED | _mode(facts) | _images(facts) | _binding(facts)),
         minor=facts.around.minor,
         namespace=key[0],
     )
@@ -80,6 +84,12 @@ def _binding(facts: Facts) -> dict[str, str]:
         "AZWI_CUSTOM_TOKEN_ENDPOINT_AUDIENCE": "-",
         contract.KUBERNETES_TOKEN_PROXY: "https://-",
     }
+
+
+def _mode(facts: Facts) -> dict[str, str]:
+    """Of pods that say nothing; a webhook with another one would not have started."""
+    mode = facts.around.mode
+    return {contract.PROXY_MODE: mode} if mode in get_args(Mode) else {}
 
 
 def _images(facts: Facts) -> dict[str, str]:

@@ -346,13 +346,21 @@ MESSAGES: Final[Mapping[str, Explanation]] = {
     ),
     "no managed identity endpoint found": Explanation(
         "The SDK found nobody at the metadata address.",
-        "The pod has no sidecar, or the redirect is not in place.",
-        "azwi doctor POD says which of them is missing.",
+        "The pod has no sidecar, or the redirect is not in place; in environment mode, variables of"
+        " the container are missing, or an old SDK knows MSI_ENDPOINT only (docs/clients.md).",
+        "azwi doctor POD says which of them is missing. Old SDKs get MSI_ENDPOINT by the annotation"
+        ' azure.workload.identity/proxy-msi-endpoint: "true".',
+    ),
+    "must be there once, with the value that the proxy's": Explanation(
+        "azwi-proxy refuses a request for a token on /msi/token.",
+        "IDENTITY_HEADER (or MSI_SECRET) of the app's container is not azwi-proxy's, or somebody"
+        " asked who does not know it.",
+        "azwi doctor POD compares them. Leave the variables to the webhook; create the pod anew.",
     ),
     "no response from the imds endpoint": Explanation(
         "Nobody answered at the metadata address, or with an error.",
-        "The pod has no sidecar, the redirect is not in place, or Entra ID refused; the SDK says"
-        " the same for all of them.",
+        "The pod has no sidecar, the redirect is not in place, or Entra ID refused; in environment"
+        " mode, the SDK goes by variables that the container lacks. It says the same for all.",
         "azwi doctor POD says which; the log of azwi-proxy has Entra ID's own words.",
     ),
     "too many requests": Explanation(

@@ -14,6 +14,7 @@ from azwi_cli.doctor import (
     inside,
     opting_in,
     running,
+    told,
     webhooks,
 )
 from azwi_cli.doctor.facts import Facts, Surroundings
@@ -50,6 +51,7 @@ def _pod(facts: Facts) -> Iterator[Check]:
     yield from webhooks.seen(facts)
     yield from asking.checks(facts)
     yield from injected.checks(facts)
+    yield from told.checks(facts)
     yield from running.checks(facts)
     yield from credentials.checks(facts)
     yield from inside.checks(facts)

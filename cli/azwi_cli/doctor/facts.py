@@ -43,6 +43,17 @@ class Surroundings:
     """What ``azwi oidc check`` says of the issuer, and whether the cluster's keys are there."""
     now: float = 0.0
 
+    @property
+    def mode(self) -> str:
+        """The mode of pods that say nothing, as our webhook has it; empty: its default."""
+        found = [
+            variables(container).get(contract.PROXY_MODE) or ""
+            for deployment in self.deployments.values()
+            if isinstance(deployment, Mapping)
+            for container in part(deployment, "spec", "template", "spec").get("containers") or ()
+        ]
+        return next(filter(None, found), "")
+
 
 @dataclass(frozen=True, slots=True)
 class Facts:
@@ -105,6 +116,17 @@ class Facts:
             if isinstance(found, list):
                 yield from (item for item in found if isinstance(item, Mapping))
 
+    def apps(self) -> Iterator[Object]:
+        """All but azwi-proxy and azwi-proxy-init."""
+        ours = (contract.INIT_CONTAINER, contract.PROXY_CONTAINER)
+        return (item for item in self.containers() if item.get("name") not in ours)
+
+    @property
+    def skipped(self) -> set[str]:
+        """Names of containers that the webhook leaves alone."""
+        text = str(self.annotations.get(contract.SKIP_CONTAINERS_ANNOTATION) or "")
+        return {name.strip() for name in text.split(";")} - {""}
+
     def container(self, name: str) -> Object | None:
         """The container of that name."""
         return next((item for item in self.containers() if item.get("name") == name), None)
@@ -118,6 +140,25 @@ class Facts:
     def has_sidecar(self) -> bool:
         """Whether azwi-proxy is in it."""
         return self.container(contract.PROXY_CONTAINER) is not None
+
+    @property
+    def said_mode(self) -> str:
+        """What the pod's own annotation says of how apps reach the sidecar; empty: nothing."""
+        return str(self.annotations.get(contract.MODE_ANNOTATION) or "").strip()
+
+    @property
+    def is_told(self) -> bool:
+        """Whether variables tell apps where azwi-proxy is, as in environment mode.
+
+        Of a pod what it was given decides, of a template what it asks for.
+        """
+        said = self.said_mode or ("" if self.is_live else self.around.mode)
+        if said in ("redirect", "environment") or not self.is_live:
+            there = self.has_sidecar or (self.wants_sidecar and not self.is_live)
+            return said == "environment" and there
+        proxy = self.container(contract.PROXY_CONTAINER) or {}
+        has_init = self.container(contract.INIT_CONTAINER) is not None
+        return contract.IDENTITY_HEADER in variables(proxy) and not has_init
 
     @property
     def takes_part(self) -> bool:
@@ -137,12 +178,16 @@ def part(data: Any, *names: str) -> Mapping[str, Any]:
     return data if isinstance(data, Mapping) else {}
 
 
+def entries(container: Object) -> dict[str, Object]:
+    """A container's variables as they are written; of two of one name the last, as it counts."""
+    found = container.get("env")
+    listed = found if isinstance(found, list) else []
+    return {str(entry.get("name")): entry for entry in listed if isinstance(entry, Mapping)}
+
+
 def variables(container: Object) -> dict[str, str | None]:
     """A container's variables; None where the value comes from elsewhere."""
-    found = container.get("env")
-    entries = found if isinstance(found, list) else []
     return {
-        str(entry.get("name")): entry.get("value")
-        for entry in entries
-        if isinstance(entry, Mapping)
+        name: entry.get("value", None if "valueFrom" in entry else "")
+        for name, entry in entries(container).items()
     }

@@ -14,6 +14,9 @@ _ANEW: Final = (
 )
 _OURS: Final = (contract.INIT_CONTAINER, contract.PROXY_CONTAINER)
 _GO_IMAGES: Final = "/azure/workload-identity/"
+_IN_ENVIRONMENT: Final = (
+    " In environment mode its proxy has no /msi/token, and its init container needs NET_ADMIN."
+)
 
 
 def checks(facts: Facts) -> Iterator[Check]:
@@ -35,18 +38,12 @@ def checks(facts: Facts) -> Iterator[Check]:
     yield from _sidecar(facts)
 
 
-def _skipped(facts: Facts) -> set[str]:
-    text = str(facts.annotations.get(contract.SKIP_CONTAINERS_ANNOTATION) or "")
-    return {name.strip() for name in text.split(";")}
-
-
 def _concerned(facts: Facts) -> Iterator[Object]:
     """The containers that should have it."""
     proxy_only = facts.annotations.get(contract.PROXY_ONLY_ANNOTATION) == "true"
-    skipped = _skipped(facts)
     for item in facts.containers():
         name = str(item.get("name"))
-        if name == contract.INIT_CONTAINER or name in skipped:
+        if name == contract.INIT_CONTAINER or name in facts.skipped:
             continue
         if name == contract.PROXY_CONTAINER or not (proxy_only and facts.has_sidecar):
             yield item
@@ -164,8 +161,7 @@ def _sidecar(facts: Facts) -> Iterator[Check]:
 
 def _needs_no(facts: Facts, name: str) -> bool:
     """Whether the pod is told by variables where to ask, and so is not redirected."""
-    proxy = facts.container(contract.PROXY_CONTAINER) or {}
-    return name == contract.INIT_CONTAINER and contract.IDENTITY_HEADER in variables(proxy)
+    return name == contract.INIT_CONTAINER and facts.is_told
 
 
 def _by_another_hand(facts: Facts) -> Iterator[Check]:
@@ -174,15 +170,26 @@ def _by_another_hand(facts: Facts) -> Iterator[Check]:
         if _GO_IMAGES in image:
             yield Check(
                 "two-webhooks",
-                _WARN,
+                _FAIL if facts.is_told and name == contract.PROXY_CONTAINER else _WARN,
                 f"Container {name} is the Go reference's ({image[:100]}).",
-                "Another webhook, AKS's add-on perhaps, injected it first.",
+                "Another webhook, AKS's add-on perhaps, injected it first."
+                + (_IN_ENVIRONMENT if facts.is_told else ""),
                 "Let one of them inject: remove the other, or its opt-in.",
+            )
+        elif image and facts.is_told and name == contract.INIT_CONTAINER:
+            yield Check(
+                "redirect-beside",
+                _WARN,
+                f"Container {name} is in the pod, whose mode is environment.",
+                "It needs NET_ADMIN, which this mode does without.",
+                f"Remove it, or the annotation {contract.MODE_ANNOTATION}.",
             )
 
 
 def _order(facts: Facts) -> Iterator[Check]:
     first = [str(item.get("name")) for item in facts.spec.get("initContainers") or ()]
+    if facts.is_told:
+        return
     if contract.INIT_CONTAINER in first and first[0] != contract.INIT_CONTAINER:
         yield Check(
             "order",

@@ -100,6 +100,9 @@ def _clock(found: Object) -> Iterator[Check]:
 
 def _redirect(found: Object, facts: Facts) -> Iterator[Check]:
     redirect = part(found, "redirect")
+    if facts.is_told:
+        yield from _no_redirect(str(redirect.get("reaches")))
+        return
     if facts.container(contract.INIT_CONTAINER) is None or "reaches" not in redirect:
         return
     if redirect.get("exempt"):
@@ -112,6 +115,19 @@ def _redirect(found: Object, facts: Facts) -> Iterator[Check]:
             "The pod may get the node's identity.",
             f"Create the pod anew; the log of {contract.INIT_CONTAINER} says what it set.",
         )  # fmt: skip
+
+
+def _no_redirect(reaches: str) -> Iterator[Check]:
+    """Environment mode: who answers at the metadata address serves those alone who are not told."""
+    who = {
+        contract.SERVER_NAME: "The metadata address leads to azwi-proxy all the same.",
+        "nobody": "At the metadata address nobody answers.",
+    }
+    node = (
+        "An app that ignores the variables reaches the node's metadata service (docs/modes.md says"
+        " how to close that)."
+    )
+    yield Check("redirect", _PASS, f"No redirect is expected. {who.get(reaches, node)}")
 
 
 def _login(found: Object) -> Iterator[Check]:

@@ -16,6 +16,7 @@ from azwi_common import contract
 
 if TYPE_CHECKING:
     from azwi_cli.podidentity.facts import Facts
+    from azwi_cli.podidentity.modes import Mode
     from azwi_cli.podidentity.plan import Options, Plan
 
 app: Final = typer.Typer(
@@ -33,6 +34,7 @@ def detect(
     filename: chosen.FilesOption = None,
     output_dir: chosen.OutputDirOption = None,
     proxy_port: chosen.PortOption = contract.DEFAULT_PROXY_PORT,
+    proxy_mode: chosen.ModeOption = None,
     service_account_token_expiration: chosen.ExpirationOption = "1h",
     tenant_id: chosen.TenantOption = "",
     issuer: chosen.IssuerOption = "",
@@ -56,6 +58,7 @@ def detect(
 
     options = _options(
         proxy_port,
+        proxy_mode,
         service_account_token_expiration,
         tenant_id,
         force_namespaced,
@@ -86,6 +89,7 @@ def migrate(
     namespace: chosen.NamespaceOption = "default",
     all_namespaces: chosen.AllOption = False,
     proxy_port: chosen.PortOption = contract.DEFAULT_PROXY_PORT,
+    proxy_mode: chosen.ModeOption = None,
     service_account_token_expiration: chosen.ExpirationOption = "1h",
     tenant_id: chosen.TenantOption = "",
     issuer: chosen.IssuerOption = "",
@@ -129,6 +133,7 @@ def migrate(
         raise errors.BadInput("--apply and --rollback are opposites.", "Give one of them.")
     options = _options(
         proxy_port,
+        proxy_mode,
         service_account_token_expiration,
         tenant_id,
         force_namespaced,
@@ -152,6 +157,7 @@ def migrate(
 
 def _options(
     proxy_port: int,
+    proxy_mode: "Mode | None",
     expiration: str,
     tenant_id: str,
     force_namespaced: bool,
@@ -162,6 +168,7 @@ def _options(
 
     return plan.Options(
         proxy_port=proxy_port,
+        proxy_mode=proxy_mode,
         expiration=chosen.seconds(expiration),
         tenant_id=chosen.tenant(tenant_id),
         force_namespaced=force_namespaced,

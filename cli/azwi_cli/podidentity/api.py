@@ -9,8 +9,14 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from azwi_cli import kube, output
+from azwi_common import contract
 
 PAGE: Final = 500
+WEBHOOK: Final = (
+    "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/"
+    + contract.WEBHOOK_CONFIGURATION
+)
+"""Where the configuration of azwi-sidecar's webhook lives."""
 METADATA: Final = "application/json;as={0};g=meta.k8s.io;v=v1"
 _MERGE: Final = "application/merge-patch+json"
 _TRIES: Final = 4

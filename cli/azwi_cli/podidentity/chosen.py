@@ -7,6 +7,7 @@ from typing import Annotated, Final
 import typer
 
 from azwi_cli import errors
+from azwi_cli.podidentity import modes
 from azwi_common import contract
 
 _PORTS: Final = (1, 65535)
@@ -44,6 +45,16 @@ PortOption = Annotated[
         min=_PORTS[0],
         max=_PORTS[1],
         help="Port of the sidecar on loopback.",
+    ),
+]
+ModeOption = Annotated[
+    modes.Mode | None,
+    typer.Option(
+        "--proxy-mode",
+        help="How apps reach the sidecar: redirect needs NET_ADMIN, environment needs nothing but"
+        " SDKs that honour its variables (docs/clients.md). Else what a workload's annotation"
+        " says, else the webhook's AZWI_PROXY_MODE where that can be read, else redirect.",
+        show_default=False,
     ),
 ]
 ExpirationOption = Annotated[

@@ -61,6 +61,7 @@ class Collected:
         source: str,
         issuer: str,
         namespaces: frozenset[str] | None,
+        webhook_mode: str | None = "",
         unread: tuple[str, ...] = (),
     ) -> Facts:
         """All of it, and what is known beside it."""
@@ -76,6 +77,7 @@ class Collected:
             role_bindings=tuple(self._of(RoleBinding)),
             secret_provider_classes=tuple(self._of(SecretProviderClass)),
             pod_security=self.pod_security,
+            webhook_mode=webhook_mode,
             unread=unread,
         )
 

@@ -74,6 +74,8 @@ class Template:
     """TCP ports that its containers declare."""
     proxy_user: str = ""
     """A container that runs as the sidecar's own user."""
+    unspared: tuple[str, ...] = ()
+    """Containers whose forward proxy takes what is meant for loopback too."""
     secret_provider_classes: tuple[str, ...] = ()
     forces_namespaced: bool = False
     """A container has aad-pod-identity's flag that keeps every identity in its namespace."""
@@ -147,5 +149,9 @@ class Facts:
     secret_provider_classes: tuple[SecretProviderClass, ...] = ()
     pod_security: Mapping[str, str] = field(default_factory=dict)
     """By namespace, the level that its pod security admission enforces."""
+    webhook_mode: str | None = ""
+    """The mode of pods that say nothing, as the webhook has it; empty: its default; None: it may
+    not be read.
+    """
     unread: tuple[str, ...] = ()
     """What could not be read, and what therefore is not known: sentences."""

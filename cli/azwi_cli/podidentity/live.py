@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from azwi_cli import errors
-from azwi_cli.podidentity import objects, owners
-from azwi_cli.podidentity.api import Api, collection, path
+from azwi_cli.podidentity import modes, objects, owners
+from azwi_cli.podidentity.api import WEBHOOK, Api, collection, path
 from azwi_cli.podidentity.collected import Collected
 from azwi_cli.podidentity.facts import LABEL, Facts
 
@@ -118,6 +118,7 @@ class _Reading:
             source=f"the cluster {self._api.server}",
             issuer=self._issuer(),
             namespaces=frozenset((self._namespace,)) if self._namespace else None,
+            webhook_mode=self._webhook_mode(),
             unread=tuple(self._unread),
         )
 
@@ -225,6 +226,20 @@ class _Reading:
                     self._read(what, None)
                 except errors.Denied:
                     return
+
+    def _webhook_mode(self) -> str | None:
+        """The mode of pods that say nothing; the webhook's Deployment has its Service's name."""
+        try:
+            entries = objects.items(self._api.get(WEBHOOK), "webhooks") or [{}]
+            service = objects.part(entries[0], "clientConfig", "service")
+            if not service:
+                return ""
+            where = str(service.get("namespace")), str(service.get("name"))
+            return modes.of_webhook(self._api.get(path("apps/v1", "Deployment", *where)))
+        except errors.NotFound:
+            return ""
+        except errors.Denied:
+            return None
 
     def _issuer(self) -> str:
         try:

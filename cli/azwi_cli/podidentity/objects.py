@@ -7,6 +7,7 @@ which does so, and its older versions stored ``clientid`` where newer ones have 
 from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeAlias
 
+from azwi_cli import forwarding
 from azwi_cli.podidentity.facts import (
     Account,
     Binding,
@@ -200,6 +201,7 @@ def template(thing: Object) -> Template:
         tuple(str(item.get("name")) for item in every),
         frozenset(_ports(every)),
         _proxy_user(spec, every),
+        tuple(str(item.get("name")) for item in every if _is_unspared(item)),
         tuple(_classes(spec)),
         any(map(_forces_namespaced, containers)),
     )
@@ -226,6 +228,15 @@ def _proxy_user(spec: Object, containers: list[Mapping[str, Any]]) -> str:
         if user == contract.DEFAULT_PROXY_UID and container.get("name") != contract.PROXY_CONTAINER:
             return str(container.get("name"))
     return ""
+
+
+def _is_unspared(container: Mapping[str, Any]) -> bool:
+    return forwarding.takes_loopback(
+        {
+            str(entry.get("name")): entry.get("value", None if "valueFrom" in entry else "")
+            for entry in items(container, "env")
+        }
+    )
 
 
 def _classes(spec: Object) -> list[str]:

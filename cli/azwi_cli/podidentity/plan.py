@@ -9,9 +9,10 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
-from azwi_cli.podidentity import accounts, owners, reasons, selection
+from azwi_cli.podidentity import accounts, modes, owners, reasons, selection
 from azwi_cli.podidentity.accounts import AccountPlan, User
 from azwi_cli.podidentity.facts import Facts, Identity, Ref, RoleBinding, Template
+from azwi_cli.podidentity.modes import Mode
 from azwi_cli.podidentity.objects import TEMPLATES
 from azwi_cli.podidentity.reasons import Reason
 from azwi_common import contract
@@ -45,6 +46,8 @@ class Options:
     """What the user chooses."""
 
     proxy_port: int = contract.DEFAULT_PROXY_PORT
+    proxy_mode: Mode | None = None
+    """None: what a workload says itself, else what the webhook has."""
     expiration: int = contract.DEFAULT_EXPIRATION
     """Seconds."""
     tenant_id: str = ""
@@ -68,12 +71,14 @@ class Item:
     default: Identity | None
     account: AccountPlan | None
     """None where nothing changes."""
-    annotations: Mapping[str, str]
-    """For its pods' template."""
+    annotations: Mapping[str, str | None]
+    """For its pods' template; None: not any more."""
     role_bindings: tuple[RoleBinding, ...]
     """Of the service account that it leaves, which the new one has not."""
     reasons: tuple[Reason, ...]
     selector: Mapping[str, str]
+    mode: Mode
+    """How its apps reach the sidecar."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +131,10 @@ def plan(facts: Facts, options: Options) -> Plan:
     notes += _elsewhere(facts) if not found else ()
     if forced:
         notes.append("aad-pod-identity keeps every identity in its namespace (forceNamespaced).")
+    if any(item.mode is Mode.ENVIRONMENT and item.account for item in items):
+        notes.append(modes.NOTE)
+    if facts.webhook_mode is None and options.proxy_mode is None and found:
+        notes.append(modes.UNREAD)
     return Plan(items, credentials, tuple(_crowded(credentials)), tuple(notes))
 
 
@@ -137,6 +146,7 @@ def _begun(
     template = workload.template or Template()
     got = selector.of(workload.ref.namespace, template.labels)
     default, answered = _default(got.identities, options)
+    mode = modes.chosen(options.proxy_mode, template.annotations, facts.webhook_mode)
     exemption = selection.exempt(workload.ref.namespace, template.labels, facts.exemptions)
     against = reasons.against(
         workload,
@@ -144,6 +154,7 @@ def _begun(
         exemption,
         facts.pod_security.get(workload.ref.namespace, ""),
         options.proxy_port,
+        mode,
     )
     if len(got.identities) > 1 and not answered:
         against = (*against, reasons.which_default(got.identities))
@@ -160,6 +171,7 @@ def _begun(
         (),
         against,
         workload.selector,
+        mode,
     )
     if _is_migrated(template):
         return replace(item, status=Status.MIGRATED, reasons=())
@@ -198,19 +210,22 @@ def _default(identities: tuple[Identity, ...], options: Options) -> tuple[Identi
     return None, NONE in options.defaults
 
 
-def _annotations(item: Item, options: Options) -> dict[str, str]:
+def _annotations(item: Item, options: Options) -> dict[str, str | None]:
     """For the pods: the sidecar, for it alone, and every identity by its resource id."""
     mapped = IdentityMap(
         Mapped(identity.client_id, resource_id=identity.resource_id.lower())
         for identity in item.identities
         if identity.type == 0
     )
-    found = {contract.INJECT_ANNOTATION: "true", contract.PROXY_ONLY_ANNOTATION: "true"}
+    found: dict[str, str | None] = {
+        contract.INJECT_ANNOTATION: "true",
+        contract.PROXY_ONLY_ANNOTATION: "true",
+    }
     if mapped:
         found[contract.IDENTITIES_ANNOTATION] = mapped.text
     if options.proxy_port != contract.DEFAULT_PROXY_PORT:
         found[contract.PORT_ANNOTATION] = str(options.proxy_port)
-    return found
+    return found | modes.annotations(options.proxy_mode, item.mode, item.template.annotations)
 
 
 def _user(item: Item) -> User:

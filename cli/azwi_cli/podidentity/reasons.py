@@ -7,6 +7,7 @@ from typing import Final
 
 from azwi_cli.podidentity.accounts import AccountPlan
 from azwi_cli.podidentity.facts import LABEL, Identity, RoleBinding, Workload
+from azwi_cli.podidentity.modes import FLAG, Mode
 from azwi_cli.podidentity.objects import TEMPLATES
 from azwi_cli.podidentity.selection import Selected
 from azwi_common import contract
@@ -33,7 +34,6 @@ class Reason:
     remedy: str = ""
 
 
-_FORBIDS_NET_ADMIN: Final = ("baseline", "restricted")
 _TYPES: Final = {
     1: "a service principal with a password",
     2: "a service principal with a certificate",
@@ -41,19 +41,23 @@ _TYPES: Final = {
 
 
 def against(
-    workload: Workload, got: Selected, exemption: str, level: str, port: int
+    workload: Workload, got: Selected, exemption: str, level: str, port: int, mode: Mode
 ) -> tuple[Reason, ...]:
     """All that stands in the way of a workload.
 
     ``exemption``: the AzurePodIdentityException that its pods match; ``level``: what its
-    namespace's pod security admission enforces; ``port``: the sidecar's.
+    namespace's pod security admission enforces; ``port``: the sidecar's; ``mode``: how apps
+    reach it.
     """
     return (
         *_bindings(workload, got),
         *_identities(got),
-        *_owner(workload),
+        *_owner(workload, mode),
         *_exempt(exemption),
-        *_pods(workload, level, port),
+        *_pods(workload, port, mode),
+        *_pod_security(level, mode),
+        *_forward_proxy(workload, mode),
+        *_starts(workload),
     )
 
 
@@ -92,7 +96,7 @@ def _identities(got: Selected) -> Iterator[Reason]:
             )
 
 
-def _owner(workload: Workload) -> Iterator[Reason]:
+def _owner(workload: Workload, mode: Mode) -> Iterator[Reason]:
     kind = workload.ref.kind
     if kind not in TEMPLATES and kind != "Pod":
         yield Reason(
@@ -102,7 +106,7 @@ def _owner(workload: Workload) -> Iterator[Reason]:
             " that azwi does not change.",
             f"Give the pod template in it the label {contract.USE_LABEL}, the annotations"
             f" {contract.INJECT_ANNOTATION} and {contract.PROXY_ONLY_ANNOTATION}, each"
-            ' "true", and an annotated service account.',
+            f' "true",{_told(mode)} and an annotated service account.',
         )
     elif not workload.api_version or workload.owner is not None:
         yield Reason(
@@ -126,7 +130,12 @@ def _exempt(exemption: str) -> Iterator[Reason]:
         )
 
 
-def _pods(workload: Workload, level: str, port: int) -> Iterator[Reason]:
+def _told(mode: Mode) -> str:
+    told = f' {contract.MODE_ANNOTATION}: environment, {contract.MSI_ENDPOINT_ANNOTATION}: "true",'
+    return told if mode is Mode.ENVIRONMENT else ""
+
+
+def _pods(workload: Workload, port: int, mode: Mode) -> Iterator[Reason]:
     template = workload.template
     if template is None:
         return
@@ -134,19 +143,16 @@ def _pods(workload: Workload, level: str, port: int) -> Iterator[Reason]:
         yield Reason(
             "host-network",
             Weight.BLOCKS,
-            "The pods use the node's network (hostNetwork), where no redirect may be set.",
+            "The pods use the node's network (hostNetwork), where"
+            + (
+                " no redirect may be set."
+                if mode is Mode.REDIRECT
+                else " whatever is in it could ask the sidecar for tokens."
+            ),
             "Move the app off hostNetwork, or to an SDK that knows workload identity.",
         )
     if template.windows:
         yield Reason("windows", Weight.BLOCKS, "The pods run on Windows; the sidecar needs Linux.")
-    if level in _FORBIDS_NET_ADMIN:
-        yield Reason(
-            "pod-security",
-            Weight.BLOCKS,
-            f"The namespace enforces the pod security level {level}, which forbids NET_ADMIN.",
-            "Give the namespace the level privileged, or the app an SDK that knows workload"
-            " identity.",
-        )
     if port in template.ports:
         yield Reason(
             "port",
@@ -154,7 +160,7 @@ def _pods(workload: Workload, level: str, port: int) -> Iterator[Reason]:
             f"A container listens on port {port}, the sidecar's.",
             "Choose another one with --proxy-port.",
         )
-    if template.proxy_user:
+    if template.proxy_user and mode is Mode.REDIRECT:
         yield Reason(
             "user",
             Weight.BLOCKS,
@@ -162,7 +168,42 @@ def _pods(workload: Workload, level: str, port: int) -> Iterator[Reason]:
             " sidecar's own, whom no redirect meets.",
             "Choose another securityContext.runAsUser.",
         )
-    yield from _starts(workload)
+
+
+def _pod_security(level: str, mode: Mode) -> Iterator[Reason]:
+    """Where NET_ADMIN is forbidden, by the same rule as the webhook's."""
+    if level not in contract.FORBIDS_NET_ADMIN:
+        return
+    says = f"The namespace enforces the pod security level {level}, which forbids"
+    if mode is Mode.REDIRECT:
+        yield Reason(
+            "pod-security",
+            Weight.BLOCKS,
+            f"{says} NET_ADMIN.",
+            f"Choose {FLAG}, which needs none, where the app's SDK honours its variables"
+            " (docs/clients.md); or give the namespace the level privileged, or the app an SDK that"
+            " knows workload identity.",
+        )
+    else:
+        yield Reason(
+            "environment-mode",
+            Weight.NOTES,
+            f"{says} the redirect.",
+            "What has 169.254.169.254 written into it, such as a script, needs the redirect: change"
+            " it (docs/clients.md says how), or give the namespace the level privileged.",
+        )
+
+
+def _forward_proxy(workload: Workload, mode: Mode) -> Iterator[Reason]:
+    """What asked 169.254.169.254 by itself, and is now to ask loopback."""
+    names = workload.template.unspared if workload.template else ()
+    if names and mode is Mode.ENVIRONMENT:
+        yield Reason(
+            "forward-proxy",
+            Weight.NOTES,
+            f"A forward proxy (HTTP_PROXY) gets what {', '.join(names)} should ask the sidecar.",
+            "Add 127.0.0.1 to NO_PROXY first, or the app may get no token.",
+        )
 
 
 def _starts(workload: Workload) -> Iterator[Reason]:

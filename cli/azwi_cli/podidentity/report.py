@@ -48,6 +48,7 @@ def _workload(item: Item, named: names.Names) -> dict[str, Any]:
         "name": item.ref.name,
         "result": str(item.status),
         "pods": item.pods,
+        "proxyMode": str(item.mode),
         "identities": [_identity(identity) for identity in item.identities],
         "default": item.default.client_id if item.default else "",
         "serviceAccount": {"name": item.template.service_account, "new": False},

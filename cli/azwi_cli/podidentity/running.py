@@ -8,12 +8,6 @@ from azwi_cli import errors, output
 from azwi_cli.podidentity import api, state
 from azwi_cli.podidentity.migration import Migration
 from azwi_cli.podidentity.state import Entry, Phase, State
-from azwi_common import contract
-
-_CONFIGURATION: Final = (
-    "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/"
-    + contract.WEBHOOK_CONFIGURATION
-)
 
 
 def to_do(found: State) -> list[Entry]:
@@ -34,7 +28,7 @@ def to_undo(found: State) -> list[Entry]:
 def require_webhook(peer: api.Api) -> None:
     """Raise where nobody would inject the sidecar; who may not look goes on."""
     try:
-        peer.get(_CONFIGURATION)
+        peer.get(api.WEBHOOK)
     except errors.Denied:
         output.debug("whether the webhook is installed is not known")
     except errors.NotFound as error:

@@ -116,6 +116,29 @@ def test_a_workload_without_pods_is_judged_by_its_template_and_its_events(
     assert [item.name for item in examine.pod(facts).checks if item.status != "pass"] == ["denied"]
 
 
+@pytest.mark.parametrize(("mode", "status"), [("redirect", "fail"), ("environment", "pass")])
+def test_a_template_is_judged_by_the_mode_that_the_webhook_of_the_cluster_has(
+    mode: str, status: str, collector: collect.Collector, api: Site
+) -> None:
+    home = f"/apis/apps/v1/namespaces/{contract.WEBHOOK_NAMESPACE}/deployments"
+    api.replies[home] = listed(patients.deployment(mode=mode))
+    labels = {"metadata": {"labels": patients.RESTRICTED}}
+    api.replies["/api/v1/namespaces/shop"] = Reply(labels)
+    api.replies["/api/v1/namespaces/shop/pods"] = listed()
+    (facts,) = found(collector, "deploy/app")
+    assert examine.pod(facts).status == status
+
+
+def test_a_pod_in_environment_mode_is_found_healthy(
+    collector: collect.Collector, api: Site
+) -> None:
+    api.replies[POD] = Reply(patients.told_pod())
+    api.replies["/api/v1/namespaces/shop"] = Reply({"metadata": {"labels": patients.RESTRICTED}})
+    (facts,) = found(collector, "app-1")
+    assert examine.pod(facts).status == "pass"
+    assert "told" in [item.name for item in examine.pod(facts).checks]
+
+
 def test_a_namespace_tells_of_workloads_whose_pods_are_refused(
     collector: collect.Collector, api: Site
 ) -> None:

@@ -1,5 +1,7 @@
 """What azwi-proxy saw, as lines."""
 
+import pytest
+
 from azwi_cli.doctor import inside
 from azwi_commands import patients
 
@@ -24,6 +26,23 @@ def test_without_an_init_container_there_is_no_redirect_to_miss() -> None:
     redirect = {"exempt": False, "reaches": "nobody"}
     facts = patients.facts(pod=pod, inside=patients.inside(redirect=redirect))
     assert all(item.status == "pass" for item in inside.checks(facts))
+
+
+@pytest.mark.parametrize(
+    ("reaches", "says"),
+    [
+        ("nobody", "nobody answers"),
+        ("somebody else", "ignores the variables reaches the node's metadata service"),
+        ("azwi-proxy", "leads to azwi-proxy all the same"),
+    ],
+)
+def test_in_environment_mode_no_redirect_is_expected(reaches: str, says: str) -> None:
+    redirect = {"exempt": True, "reaches": reaches, "expected": False}
+    seen = patients.facts(pod=patients.told_pod(), inside=patients.inside(redirect=redirect))
+    (found,) = (item for item in inside.checks(seen) if item.name == "redirect")
+    assert found.status == "pass"
+    assert "No redirect is expected." in found.says
+    assert says in found.says
 
 
 def test_a_file_that_cannot_be_read_has_no_claims_to_compare() -> None:

@@ -7,6 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from azwi_cli.doctor import messages
+from azwi_proxy import appservice
+from azwi_proxy.errors import HeaderWrong
 
 ENTRA = (
     "AADSTS700213: No matching federated identity record found for presented assertion subject"
@@ -45,6 +47,13 @@ def test_a_whole_message_of_an_sdk_gives_its_code_and_what_it_names() -> None:
         "correlation": "6a1d0c55-0000-4000-8000-000000000002",
         "timestamp": "2026-01-02 03:04:05Z",
     }
+
+
+def test_what_azwi_proxy_says_of_a_wrong_header_is_explained() -> None:
+    with pytest.raises(HeaderWrong) as wrong:
+        appservice.guard(appservice.Version.NEW, ["x"], "y", forwarded_for=False)
+    (found,) = messages.explained(f"ManagedIdentityCredential: {wrong.value}")
+    assert "/msi/token" in found.meaning
 
 
 def test_what_was_presented_is_taken_from_the_message() -> None:

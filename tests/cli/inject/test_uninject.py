@@ -5,16 +5,21 @@ import subprocess
 import sys
 import zipfile
 from pathlib import Path
+from typing import Any
 
+import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from azwi_cli.doctor import examine, offline_facts
 from azwi_cli.inject import manifests, offline, uninject
 from azwi_commands import azwi
-from azwi_testing import plain_environment
+from azwi_common import contract
+from azwi_testing import admission, plain_environment
 
 GOLDEN = Path(__file__).parent / "golden"
+WEBHOOK = Path(__file__).parents[2] / "webhook" / "golden"
 BEFORE = GOLDEN / "before.yaml"
 FLAGS = (
     "--tenant-id=7e4a47e4-a471-4e4a-8471-7e4a47e4a471",
@@ -36,6 +41,52 @@ def test_a_file_is_injected_by_a_pipe_and_comes_back_byte_for_byte() -> None:
 def test_twice_is_once(tmp_path: Path) -> None:
     ran = azwi("inject", "-f", GOLDEN / "after.yaml", *FLAGS)
     assert ran.out == (GOLDEN / "after.yaml").read_text()
+
+
+ENVIRONMENT = WEBHOOK / "environment-mode-by-setting"
+RESTRICTED = {contract.POD_SECURITY_LABEL: "restricted"}
+
+
+def named(kind: str, name: str, **more: Any) -> dict[str, Any]:
+    return {"apiVersion": "v1", "kind": kind, "metadata": {"name": name, **more}}
+
+
+def kept(pod: Any) -> set[str]:
+    """Takes the random values out of a pod, and says them."""
+    spec = pod["spec"]
+    return {
+        entry.pop("value")
+        for container in (*spec.get("initContainers", ()), *spec["containers"])
+        for entry in container["env"]
+        if entry["name"] == contract.IDENTITY_HEADER
+    }
+
+
+@pytest.mark.parametrize("how", ["setting", "annotation"])
+def test_in_environment_mode_a_file_gets_what_the_webhook_gives(how: str, tmp_path: Path) -> None:
+    pod = yaml.safe_load((ENVIRONMENT / "pod.yaml").read_text())
+    wanted = yaml.safe_load((ENVIRONMENT / "pod-after.yaml").read_text())
+    if how == "annotation":
+        pod["metadata"]["annotations"][contract.MODE_ANNOTATION] = "environment"
+    given = {contract.CLIENT_ID_ANNOTATION: admission.CLIENT}
+    account = named("ServiceAccount", "app", annotations=given)
+    home = named("Namespace", "shop", labels=RESTRICTED)
+    twin = {**pod, "metadata": {**pod["metadata"], "name": "twin"}}
+    file, out = tmp_path / "f.yaml", tmp_path / "out.yaml"
+    file.write_text(yaml.safe_dump_all([home, account, pod, twin]))
+    images = (f"--proxy-image={admission.PROXY_IMAGE}",)  # no other is needed
+    flags = ["-n", "shop", f"--tenant-id={admission.TENANT}", *images]
+    flags += [f"--set={contract.PROXY_MODE}=environment"] if how == "setting" else []
+    ran = azwi("inject", "-f", file, "-o", out, "--kubernetes-version", "1.34", *flags)
+    assert "holds the value of IDENTITY_HEADER" in ran.err
+    _, _, after, other = yaml.safe_load_all(out.read_text())
+    mine, others = kept(after), kept(other)
+    assert len(mine) == len(others) == 1  # azwi-proxy and its apps have the same, each pod its own
+    assert mine != others
+    assert kept(wanted)
+    assert (after["spec"], after["metadata"]) == (wanted["spec"], wanted["metadata"])
+    assert azwi("inject", "-f", out, *flags).out == out.read_text()
+    azwi("doctor", "-f", out, "-n", "shop")
 
 
 def test_a_refusal_names_file_and_document_and_writes_nothing(tmp_path: Path) -> None:

@@ -6,9 +6,11 @@ from pathlib import Path
 import pytest
 
 from azwi_cli import errors, kube
-from azwi_cli.podidentity import plan, reading
+from azwi_cli.podidentity import api, modes, plan, reading
 from azwi_cli.podidentity.facts import Facts
+from azwi_cli.podidentity.modes import Mode
 from azwi_cli.podidentity.plan import Status
+from azwi_common import contract
 from azwi_testing.podidentity import Server, binding, deployment, identity, pod
 
 Read = Callable[[str | None], Facts]
@@ -108,6 +110,38 @@ def test_without_aad_pod_identity_there_is_a_sentence(server: Server, read: Read
 def test_a_namespace_that_is_not_there_is_told(read: Read) -> None:
     with pytest.raises(errors.NotFound, match="There is no namespace nowhere"):
         read("nowhere")
+
+
+def webhook_of(server: Server, mode: str) -> None:
+    """The webhook as the chart installs it."""
+    service = {"namespace": contract.WEBHOOK_NAMESPACE, "name": contract.WEBHOOK_SERVICE}
+    server.objects[api.WEBHOOK]["webhooks"] = [{"clientConfig": {"service": service}}]
+    env = [{"name": contract.PROXY_MODE, "value": mode}]
+    containers = [{"name": "webhook", "env": env}]
+    server.put(
+        deployment(
+            contract.WEBHOOK_SERVICE, contract.WEBHOOK_NAMESPACE, label="", containers=containers
+        )
+    )
+
+
+def test_the_webhook_says_which_mode_pods_have_that_say_nothing(server: Server, read: Read) -> None:
+    assert read("shop").webhook_mode == ""
+    webhook_of(server, "environment")
+    (item,) = plan.plan(read("shop"), plan.Options()).items
+    assert item.annotations[contract.MODE_ANNOTATION] == "environment"
+
+
+def test_a_webhook_that_may_not_be_read_counts_as_redirect_and_is_told(
+    server: Server, read: Read
+) -> None:
+    webhook_of(server, "environment")
+    server.fault = lambda method, path: 403 if contract.WEBHOOK_SERVICE in path else 0
+    facts = read("shop")
+    found = plan.plan(facts, plan.Options())
+    assert found.items[0].mode is Mode.REDIRECT
+    assert modes.UNREAD in found.notes
+    assert modes.UNREAD not in plan.plan(facts, plan.Options(proxy_mode=Mode.REDIRECT)).notes
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ import pytest
 
 from azwi_cli.podidentity import store
 from azwi_commands import Ran, azwi
+from azwi_common import contract
 from azwi_testing import plain_environment
 from azwi_testing.apiserver import until
 from azwi_testing.podidentity import (
@@ -129,6 +130,26 @@ def test_it_is_done_once_and_taken_back_whole(run: Run, server: Server, folder: 
     labels = server.objects[CART]["spec"]["template"]["metadata"]["labels"]
     assert "azure.workload.identity/use" not in labels
     assert "nothing to take back" in run("--rollback", "--yes").err
+
+
+def test_a_restricted_namespace_migrates_in_environment_mode_when_told_to(
+    run: Run, server: Server, folder: Path
+) -> None:
+    labels = {contract.POD_SECURITY_LABEL: "restricted"}
+    server.objects["/api/v1/namespaces/shop"]["metadata"]["labels"] = labels
+    before = server.stored()
+    refused = run("--apply", "--yes", code=3)
+    assert "Choose --proxy-mode environment" in refused.err
+    assert server.stored() == before
+    ran = run("--apply", "--yes", "--proxy-mode", "environment", "--format", "json")
+    assert [item["phase"] for item in ran.data["workloads"]] == ["done", "done"]
+    assert "docs/clients.md lists the clients" in ran.err
+    annotations = server.objects[CART]["spec"]["template"]["metadata"]["annotations"]
+    assert annotations[contract.MODE_ANNOTATION] == "environment"
+    assert annotations[contract.MSI_ENDPOINT_ANNOTATION] == "true"
+    run("--rollback", "--yes")
+    template = server.objects[CART]["spec"]["template"]
+    assert not any(name.startswith(contract.PREFIX) for name in template["metadata"]["annotations"])
 
 
 def test_a_failure_stops_it_and_is_taken_back(run: Run, server: Server, folder: Path) -> None:

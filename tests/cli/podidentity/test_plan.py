@@ -31,7 +31,7 @@ def test_an_app_gets_the_sidecar_for_itself_and_every_name_of_its_identity(
     assert item.status is Status.MIGRATES
     assert item.annotations[INJECT] == "true"
     assert item.annotations["azure.workload.identity/proxy-only"] == "true"
-    (entry,) = json.loads(item.annotations[MAP])
+    (entry,) = json.loads(item.annotations[MAP] or "")
     assert entry["clientId"] == CLIENT
     assert entry["resourceId"].endswith("/userassignedidentities/cart")
 
@@ -47,7 +47,7 @@ def test_several_identities_migrate_by_the_map_and_nobody_guesses(planned: Plann
     item = one(planned(*TWO, deployment("cart", account="cart")))
     assert item.status is Status.ASKS
     assert item.default is None
-    assert len(json.loads(item.annotations[MAP])) == 2
+    assert len(json.loads(item.annotations[MAP] or "")) == 2
     assert item.account
     assert "azure.workload.identity/client-id" not in item.account.annotations
 

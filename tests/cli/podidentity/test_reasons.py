@@ -4,8 +4,13 @@ from collections.abc import Callable
 
 import pytest
 
+from azwi_cli.podidentity.modes import Mode
 from azwi_cli.podidentity.plan import Plan, Status
+from azwi_common import contract
+from azwi_testing import admission
 from azwi_testing.podidentity import Object, binding, deployment, identity, pod
+from azwi_webhook import mutate
+from azwi_webhook.errors import Refused
 
 Planned = Callable[..., Plan]
 KNOWN = (identity("cart"), binding("cart"))
@@ -70,6 +75,79 @@ def test_each_obstacle_has_its_code_and_its_weight(
     assert item.status is status
     (reason,) = (reason for reason in item.reasons if reason.code == code)
     assert reason.says.endswith(".")
+
+
+SHUT = {
+    **NAMESPACE,
+    "metadata": {"name": "shop", "labels": {contract.POD_SECURITY_LABEL: "restricted"}},
+}
+
+
+def test_where_net_admin_is_forbidden_environment_mode_is_named_first_and_not_taken(
+    planned: Planned,
+) -> None:
+    (item,) = planned(*KNOWN, deployment("app", account="app"), SHUT).items
+    (reason,) = item.reasons
+    assert (item.status, item.mode, reason.code) == (Status.BLOCKED, Mode.REDIRECT, "pod-security")
+    assert reason.remedy.startswith("Choose --proxy-mode environment")
+
+
+@pytest.mark.parametrize("level", [None, "", "privileged", "baseline", "restricted", "Restricted"])
+@pytest.mark.parametrize("mode", Mode)
+def test_a_level_stands_in_the_way_where_the_webhook_would_refuse(
+    level: str | None, mode: Mode, planned: Planned
+) -> None:
+    labels = {} if level is None else {contract.POD_SECURITY_LABEL: level}
+    namespace = {**NAMESPACE, "metadata": {"name": "shop", "labels": labels}}
+    (item,) = planned(*KNOWN, deployment("app", account="app"), namespace, proxy_mode=mode).items
+    asks = admission.with_sidecar({"proxy-mode": mode})
+    around = admission.around(labels=labels)
+    try:
+        mutate.admit(asks, admission.account(), around, admission.settings())
+        admitted = True
+    except Refused:
+        admitted = False
+    assert (item.status is Status.MIGRATES) == admitted
+
+
+def test_environment_mode_says_who_needs_the_redirect_where_that_is_forbidden(
+    planned: Planned,
+) -> None:
+    found = planned(*KNOWN, deployment("app", account="app"), SHUT, proxy_mode=Mode.ENVIRONMENT)
+    (reason,) = found.items[0].reasons
+    assert (reason.code, str(reason.weight)) == ("environment-mode", "notes")
+    assert "169.254.169.254" in reason.remedy
+    assert any("docs/clients.md lists the clients" in note for note in found.notes)
+
+
+@pytest.mark.parametrize(
+    ("spec", "code"),
+    [({"hostNetwork": True}, "host-network"), ({"containers": USER}, None)],
+)
+def test_in_environment_mode_the_nodes_network_is_an_obstacle_and_a_user_is_none(
+    spec: Object, code: str | None, planned: Planned
+) -> None:
+    app = deployment("app", account="app", **spec)
+    (item,) = planned(*KNOWN, app, proxy_mode=Mode.ENVIRONMENT).items
+    assert [reason.code for reason in item.reasons] == ([code] if code else [])
+    assert all("redirect" not in reason.says for reason in item.reasons)
+
+
+def test_a_forward_proxy_that_takes_loopback_matters_in_environment_mode_alone(
+    planned: Planned,
+) -> None:
+    env = [{"name": "HTTP_PROXY", "valueFrom": {}}, {"name": "NO_PROXY", "value": ".svc"}]
+    app = deployment("app", account="app", containers=[{"name": "app", "env": env}])
+    (item,) = planned(*KNOWN, app, proxy_mode=Mode.ENVIRONMENT).items
+    assert [reason.code for reason in item.reasons] == ["forward-proxy"]
+    assert planned(*KNOWN, app).items[0].reasons == ()
+
+
+def test_an_owner_that_azwi_does_not_change_is_told_the_modes_annotations(
+    planned: Planned,
+) -> None:
+    (item,) = planned(*KNOWN, owned("Rollout"), proxy_mode=Mode.ENVIRONMENT).items
+    assert f"{contract.MODE_ANNOTATION}: environment" in item.reasons[0].remedy
 
 
 def test_whoever_asks_is_told_what_to_answer(planned: Planned) -> None:

@@ -15,11 +15,13 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from azwi_cli.doctor.facts import GO_WEBHOOK, Facts, Surroundings
 from azwi_common import contract
 from azwi_testing import admission
+from azwi_webhook import mutate
 
 Object = dict[str, Any]
 ISSUER = "https://oidc.example/cluster/"
 SUBJECT = "system:serviceaccount:shop:app"
 SERVICE = f"{contract.WEBHOOK_NAMESPACE}/{contract.WEBHOOK_SERVICE}"
+RESTRICTED = {contract.POD_SECURITY_LABEL: "restricted"}
 GO_SERVICE = "azure-workload-identity-system/azure-wi-webhook-webhook-service"
 
 
@@ -86,11 +88,13 @@ def gos_configuration() -> Object:
     return found
 
 
-def deployment(ready: int = 2, wanted: int = 2) -> Object:
-    """The webhook's."""
+def deployment(ready: int = 2, wanted: int = 2, mode: str = "") -> Object:
+    """The webhook's; ``mode``: of pods that say nothing."""
+    env = [{"name": contract.PROXY_MODE, "value": mode}] if mode else []
+    template = {"spec": {"containers": [{"name": "webhook", "env": env}]}}
     return {
         "metadata": {"name": contract.WEBHOOK_SERVICE},
-        "spec": {"replicas": wanted},
+        "spec": {"replicas": wanted, "template": template},
         "status": {"readyReplicas": ready},
     }
 
@@ -138,6 +142,42 @@ def pod(annotations: Mapping[str, str] | None = None, **spec: Any) -> Object:
         ],
         "containerStatuses": [{"name": "app", "state": {"running": {}}, "ready": True}],
     }
+    return found
+
+
+def told_pod(
+    annotations: Mapping[str, str] | None = None,
+    *,
+    minor: int = 34,
+    environ: Mapping[str, str] | None = None,
+    **spec: Any,
+) -> Object:
+    """The pod as it runs in environment mode, in a namespace that forbids all but that.
+
+    ``environ``: of the webhook; where it is given, the mode is not the pod's own.
+    """
+    mode = {} if environ else {"proxy-mode": "environment"}
+    given = raw_pod({**mode, **(annotations or {})}, **spec)
+    decided = mutate.admit(
+        given,
+        admission.account(),
+        admission.around(minor=minor, labels=RESTRICTED),
+        admission.settings(**(environ or {})),
+    )
+    found: Object = copy.deepcopy(admission.applied(given, decided.patch))
+    found["metadata"] |= {"name": "app-1", "namespace": "shop"}
+    statuses = {
+        field: [
+            {"name": item["name"], "state": {"running": {}}, "ready": True, "restartCount": 0}
+            for item in found["spec"].get(part) or ()
+        ]
+        for part, field in (
+            ("initContainers", "initContainerStatuses"),
+            ("containers", "containerStatuses"),
+        )
+    }
+    ready = {"type": "Ready", "status": "True"}
+    found["status"] = {"phase": "Running", "conditions": [ready], **statuses}
     return found
 
 
