@@ -53,6 +53,11 @@ KINDS: Final[Mapping[int, Kind]] = {
     ),
     70001: Kind(400, "unauthorized_client", "Application '{client_id}' was not found."),
     7000112: Kind(401, "unauthorized_client", "Application '{client_id}' is disabled."),
+    700021: _invalid_client(
+        "The assertion's subject '{subject}' is not the application '{client_id}'."
+    ),
+    700023: _invalid_client("The assertion's audience '{audience}' is not this token endpoint."),
+    1000502: _invalid_client("The certificate is outside its validity period."),
     7000215: _invalid_client("The client secret is wrong."),
     7000216: _invalid_client("A client assertion is required."),
     7000218: _invalid_client("The request must contain 'client_assertion' of type '{type}'."),

@@ -33,6 +33,8 @@ class Call:
     """Of the API, without a trailing slash."""
     page_size: int
     new_id: Callable[[], str]
+    prefer: str = ""
+    """Of the header of that name."""
 
     def object(self, name: str = "") -> dict[str, Any]:
         """The body, or its member ``name``, as a JSON object; anything else counts as empty."""

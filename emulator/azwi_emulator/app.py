@@ -10,7 +10,16 @@ from urllib.parse import quote, urlsplit
 
 from aiohttp import web
 
-from azwi_emulator import aadsts, around, errors, federation, keys, management, resource
+from azwi_emulator import (
+    aadsts,
+    around,
+    client_certificates,
+    errors,
+    federation,
+    keys,
+    management,
+    resource,
+)
 from azwi_emulator.around import DOOR, NO_STORE, STATE
 from azwi_emulator.federation import Door
 from azwi_emulator.issuer import PATH as ISSUER
@@ -54,7 +63,7 @@ def make(state: State, *, door: Door = "entra", prefix: str = "") -> web.Applica
 
 
 async def token(request: web.Request) -> web.Response:
-    """The token endpoint: client credentials with a federated assertion or a secret."""
+    """The token endpoint: client credentials, by federated assertion, certificate or secret."""
     state = request.app[STATE]
     asked = federation.parse(
         request.match_info["tenant"], federation.parse_form(await around.posted(request))
@@ -62,6 +71,11 @@ async def token(request: web.Request) -> web.Response:
     if asked.secret:
         granted = federation.grant_by_secret(
             asked, state.directory, door=request.app[DOOR], now=state.now()
+        )
+        return web.json_response(state.token_answer(granted), headers=NO_STORE)
+    if request.app[DOOR] == "entra" and client_certificates.is_own(asked):
+        granted = client_certificates.grant(
+            asked, state.directory, authority=state.authority, now=state.now()
         )
         return web.json_response(state.token_answer(granted), headers=NO_STORE)
     found = federation.match(

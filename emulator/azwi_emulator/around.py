@@ -57,6 +57,8 @@ async def misbehave(request: web.Request, handler: Handler) -> web.StreamRespons
         return await handler(request)
     if management.is_serial_write(request):
         places = (*places, "credentials")
+    if management.is_report(request):
+        places = (*places, "reports")
     faults, started = request.app[STATE].faults, time.monotonic()
     seen = await _seen(request)
     met = faults.take(

@@ -44,6 +44,13 @@ class Application:
     display_name: str
     created: str
     more: dict[str, Any] = field(default_factory=dict)
+    deleted_on: float = 0.0
+    """Unix time, in seconds; 0: it is not deleted."""
+
+    @property
+    def unique_name(self) -> str:
+        """The key that its maker gave it; empty: none."""
+        return str(self.more.get("uniqueName") or "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,6 +138,15 @@ class Subscription:
     name: str
 
 
+@dataclass(frozen=True, slots=True)
+class SignIn:
+    """The last time that a client got a token."""
+
+    time: float
+    """Unix time, in seconds."""
+    request_id: str
+
+
 def group_key(subscription_id: str, name: str) -> str:
     """Of a resource group in ``Cloud.groups``."""
     return f"{subscription_id}/{name}".lower()
@@ -154,11 +170,15 @@ class Cloud:
         self.subscriptions: dict[str, Subscription] = {}
         """By id, in lower case."""
         self.applications: Table[Application] = Table()
+        self.deleted: Table[Application] = Table()
+        """Applications that may be restored, and keep their unique names so long."""
         self.principals: Table[Principal] = Table()
         self.groups: Table[Group] = Table()
         self.identities: Table[Identity] = Table()
         self.credentials: Table[FederatedCredential] = Table()
         self.assignments: Table[RoleAssignment] = Table()
+        self.sign_ins: dict[tuple[str, str], SignIn] = {}
+        """By tenant and client id, in lower case."""
         self._honoured: dict[str, str] = {}
         """Ids in the directory by key in ``credentials``."""
 
@@ -176,7 +196,16 @@ class Cloud:
             self.remove_credential(credential, now=now, lag=lag)
         self.principals.remove(directory.principal_id(app.tenant_id, app.app_id), now=now, lag=lag)
         self.applications.remove(app.id, now=now, lag=lag)
+        gone = dataclasses.replace(app, deleted_on=now)
+        self.deleted.put(app.id, gone, now=now, lag=lag)
         self._forget(app.tenant_id, app.app_id)
+
+    def named_uniquely(self, tenant_id: str, unique_name: str) -> Application | None:
+        """Whose unique name it is, deleted or not, as it truly is."""
+        for app in (*self.applications.all(), *self.deleted.all()):
+            if app.tenant_id == tenant_id and app.unique_name.lower() == unique_name.lower():
+                return app
+        return None
 
     def put_principal(self, principal: Principal, *, now: float, lag: float) -> None:
         """Write a service principal; its client can get tokens from then on."""
@@ -206,6 +235,10 @@ class Cloud:
         self.principals.remove(identity.principal_id, now=now, lag=lag)
         self.identities.remove(identity.key, now=now, lag=lag)
         self._forget(identity.tenant_id, identity.client_id)
+
+    def sign_in(self, tenant_id: str, client_id: str, last: SignIn) -> None:
+        """Remember that a client got a token."""
+        self.sign_ins[tenant_id.lower(), client_id.lower()] = last
 
     # --- Federated credentials --------------------------------------------------------------------
 

@@ -49,6 +49,8 @@ class Directory:
         self._credentials: dict[str, Credential] = {}
         self._secrets: dict[tuple[str, str], bytes] = {}
         """SHA-256 of client secrets; the secrets themselves are kept nowhere."""
+        self._certificates: dict[tuple[str, str], tuple[bytes, ...]] = {}
+        """DER."""
         self._issued = 0
 
     def add_client(self, client: Client) -> None:
@@ -62,6 +64,7 @@ class Directory:
                 f"No client {client_id!r} is registered in tenant {tenant_id!r}.", status=404
             )
         self._secrets.pop(_key(tenant_id, client_id), None)
+        self._certificates.pop(_key(tenant_id, client_id), None)
         mine = [name for name, _ in self._of(tenant_id, client_id)]
         for name in mine:
             del self._credentials[name]
@@ -74,6 +77,14 @@ class Directory:
         """Whether it is the client's secret."""
         known = self._secrets.get(_key(tenant_id, client_id), b"")
         return hmac.compare_digest(known, _digest(secret))
+
+    def set_certificates(self, tenant_id: str, client_id: str, ders: tuple[bytes, ...]) -> None:
+        """Let a client prove itself by the keys of these certificates too."""
+        self._certificates[_key(tenant_id, client_id)] = ders
+
+    def certificates(self, tenant_id: str, client_id: str) -> tuple[bytes, ...]:
+        """The client's certificates, as DER."""
+        return self._certificates.get(_key(tenant_id, client_id), ())
 
     def add_credential(self, credential: Credential) -> str:
         """Register a credential, and its client if that is unknown; answers the credential's id."""

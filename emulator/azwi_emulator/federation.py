@@ -127,7 +127,7 @@ def match(
     request: TokenRequest, directory: Directory, *, door: Door, authority: str, now: float
 ) -> Match:
     """The credential that the assertion claims; ``now`` is Unix time in seconds."""
-    client = _client_of(request, directory, now)
+    client = client_of(request, directory, now)
     credentials = [
         credential
         for credential in directory.credentials(client.tenant_id, client.client_id, now)
@@ -144,9 +144,9 @@ def match(
 def grant(found: Match, keys: Mapping[str, RSAPublicKey], *, now: float) -> Grant:
     """Verify the matched assertion with the issuer's ``keys`` by kid, then the scope."""
     _verify_signature(found.assertion, keys)
-    _verify_times(found.assertion, now)
+    verify_times(found.assertion, now)
     return Grant(
-        found.client.tenant_id, found.client.client_id, _resource(found.request, found.client)
+        found.client.tenant_id, found.client.client_id, resource_of(found.request, found.client)
     )
 
 
@@ -154,12 +154,12 @@ def grant_by_secret(
     request: TokenRequest, directory: Directory, *, door: Door, now: float
 ) -> Grant:
     """Verify the client's secret, then the scope; ``now`` is Unix time in seconds."""
-    client = _client_of(request, directory, now)
+    client = client_of(request, directory, now)
     if door == "token-proxy":  # it exchanges assertions, and nothing else
         raise Refusal(7000218, type=ASSERTION_TYPE)
     if not directory.is_secret(client.tenant_id, client.client_id, request.secret):
         raise Refusal(7000215)
-    return Grant(client.tenant_id, client.client_id, _resource(request, client), by_secret=True)
+    return Grant(client.tenant_id, client.client_id, resource_of(request, client), by_secret=True)
 
 
 def check_algorithm(assertion: Assertion) -> None:
@@ -191,7 +191,8 @@ def read_assertion(text: str) -> Assertion:
     )
 
 
-def _client_of(request: TokenRequest, directory: Directory, now: float) -> Client:
+def client_of(request: TokenRequest, directory: Directory, now: float) -> Client:
+    """Who asks; raises Refusal for a client that the tenant does not know, or not yet."""
     known_tenant(request.tenant_id, directory, request.client_id)
     client = directory.client(request.tenant_id, request.client_id, now)
     if client is None:
@@ -227,7 +228,8 @@ def _verify_signature(assertion: Assertion, keys: Mapping[str, RSAPublicKey]) ->
         raise Refusal(700027, reason="it was not made with the key that it names") from error
 
 
-def _verify_times(assertion: Assertion, now: float) -> None:
+def verify_times(assertion: Assertion, now: float) -> None:
+    """Raise Refusal unless the assertion holds at ``now``."""
     if not assertion.not_before - EARLY_SECONDS <= now < assertion.expires_on:
         raise Refusal(
             700024,
@@ -237,7 +239,8 @@ def _verify_times(assertion: Assertion, now: float) -> None:
         )
 
 
-def _resource(request: TokenRequest, client: Client) -> str:
+def resource_of(request: TokenRequest, client: Client) -> str:
+    """What the token is for; raises Refusal for a scope that names none, or an unknown one."""
     asked = [scope for scope in request.scope.split(" ") if scope and scope not in _SIGN_IN]
     if len(asked) > 1:
         raise Refusal(70011, scope=request.scope)

@@ -31,16 +31,18 @@ def list_applications(cloud: Cloud, call: Call, _: Mapping[str, str]) -> Reply:
 
 def create_application(cloud: Cloud, call: Call, _: Mapping[str, str]) -> Reply:
     """POST /applications; two may have the same display name, as in the real Graph."""
-    app = Application(
-        id=call.new_id(),
-        tenant_id=call.tenant_id,
-        app_id=call.new_id(),
-        display_name=_display_name(call),
-        created=graph.moment(call.now),
-        more=_more(call),
-    )
-    cloud.put_application(app, now=call.now, lag=call.lag)
-    return graph.entity(call, APPLICATIONS, _application(app), 201)
+    return _created(cloud, call, _more(call))
+
+
+def upsert_application(cloud: Cloud, call: Call, at: Mapping[str, str]) -> Reply:
+    """PATCH /applications(uniqueName='…'): this key names what is true, replicated or not."""
+    name = _unquoted(at["unique_name"])
+    app = cloud.named_uniquely(call.tenant_id, name)
+    if app is not None and not app.deleted_on:
+        return _changed(cloud, call, app)
+    if "create-if-missing" not in {part.strip() for part in call.prefer.split(",")}:
+        raise graph.not_found(name)
+    return _created(cloud, call, {**_more(call), "uniqueName": name})
 
 
 def get_application(cloud: Cloud, call: Call, at: Mapping[str, str]) -> Reply:
@@ -50,11 +52,7 @@ def get_application(cloud: Cloud, call: Call, at: Mapping[str, str]) -> Reply:
 
 def update_application(cloud: Cloud, call: Call, at: Mapping[str, str]) -> Reply:
     """PATCH /applications/{id}."""
-    app = _true(cloud, application(cloud, call, at))
-    name = _display_name(call) if "displayName" in call.object() else app.display_name
-    changed = dataclasses.replace(app, display_name=name, more={**app.more, **_more(call)})
-    cloud.put_application(changed, now=call.now, lag=call.lag)
-    return Reply(204)
+    return _changed(cloud, call, _true(cloud, application(cloud, call, at)))
 
 
 def delete_application(cloud: Cloud, call: Call, at: Mapping[str, str]) -> Reply:
@@ -67,9 +65,9 @@ def delete_application(cloud: Cloud, call: Call, at: Mapping[str, str]) -> Reply
 def application(cloud: Cloud, call: Call, at: Mapping[str, str]) -> Application:
     """The application that a path names, as a reader sees it; raises Problem 404."""
     for app in cloud.applications.all_seen(call.now):
-        if app.tenant_id == call.tenant_id and _named(at, app.id, app.app_id):
+        if app.tenant_id == call.tenant_id and _named(at, app.id, app.app_id, app.unique_name):
             return app
-    raise graph.not_found(at["id"] or at["app_id"])
+    raise graph.not_found(at["id"] or at["app_id"] or at["unique_name"])
 
 
 def _true(cloud: Cloud, seen: Application) -> Application:
@@ -80,10 +78,61 @@ def _true(cloud: Cloud, seen: Application) -> Application:
     return app
 
 
+def list_deleted(cloud: Cloud, call: Call, _: Mapping[str, str]) -> Reply:
+    """GET /directory/deletedItems/microsoft.graph.application."""
+    mine = (app for app in cloud.deleted.all_seen(call.now) if app.tenant_id == call.tenant_id)
+    return graph.collection(call, APPLICATIONS, [_application(app) for app in mine])
+
+
+def delete_for_ever(cloud: Cloud, call: Call, at: Mapping[str, str]) -> Reply:
+    """DELETE /directory/deletedItems/{id}: its unique name is free then."""
+    app = cloud.deleted.seen(at["id"].lower(), call.now)
+    if app is None or app.tenant_id != call.tenant_id:
+        raise graph.not_found(at["id"])
+    cloud.deleted.remove(app.id, now=call.now, lag=call.lag)
+    return Reply(204)
+
+
+def _created(cloud: Cloud, call: Call, more: dict[str, Any]) -> Reply:
+    app = Application(
+        id=call.new_id(),
+        tenant_id=call.tenant_id,
+        app_id=call.new_id(),
+        display_name=_display_name(call),
+        created=graph.moment(call.now),
+        more=more,
+    )
+    _check_unique(cloud, app)
+    cloud.put_application(app, now=call.now, lag=call.lag)
+    return graph.entity(call, APPLICATIONS, _application(app), 201)
+
+
+def _changed(cloud: Cloud, call: Call, app: Application) -> Reply:
+    name = _display_name(call) if "displayName" in call.object() else app.display_name
+    changed = dataclasses.replace(app, display_name=name, more={**app.more, **_more(call)})
+    if app.unique_name not in ("", changed.unique_name):
+        raise graph.bad_request("The property 'uniqueName' cannot be changed once it is set.")
+    _check_unique(cloud, changed)
+    cloud.put_application(changed, now=call.now, lag=call.lag)
+    return Reply(204)
+
+
+def _check_unique(cloud: Cloud, app: Application) -> None:
+    """Raise Problem where another application has its unique name, be it deleted.
+
+    Source: github.com/microsoftgraph/msgraph-bicep-types, issue 137: status, code and sentence.
+    """
+    holder = cloud.named_uniquely(app.tenant_id, app.unique_name) if app.unique_name else None
+    if holder is not None and holder.id != app.id:
+        raise graph.bad_request(
+            "Another object with the same value for property uniqueName already exists."
+        )
+
+
 def _application(app: Application) -> dict[str, Any]:
     computed = {
         "id": app.id,
-        "deletedDateTime": None,
+        "deletedDateTime": graph.moment(app.deleted_on) if app.deleted_on else None,
         "appId": app.app_id,
         "createdDateTime": app.created,
         "displayName": app.display_name,
@@ -191,8 +240,14 @@ def _principal(principal: Principal) -> dict[str, Any]:
 # --- Both -----------------------------------------------------------------------------------------
 
 
-def _named(at: Mapping[str, str], object_id: str, app_id: str) -> bool:
+def _named(at: Mapping[str, str], object_id: str, app_id: str, unique_name: str = "") -> bool:
+    if wanted := at.get("unique_name"):
+        return unique_name.lower() == _unquoted(wanted).lower()
     return object_id == at["id"].lower() if at["id"] else app_id == at["app_id"].lower()
+
+
+def _unquoted(text: str) -> str:
+    return text.replace("''", "'")
 
 
 def _display_name(call: Call) -> str:

@@ -101,6 +101,14 @@ def is_serial_write(request: web.Request) -> bool:
     return found is not None and found[0].handler in routes.SERIAL_WRITES
 
 
+def is_report(request: web.Request) -> bool:
+    """Whether it reads a report of Graph."""
+    if name_of(request) != "graph":
+        return False
+    found = api.find(routes.GRAPH, request.method, path_of(request, "graph"))
+    return found is not None and found[0].handler in routes.REPORTS
+
+
 def faulty(request: web.Request, fault: Fault) -> Problem | None:
     """The API's own refusal for a fault that has one."""
     name = name_of(request)
@@ -149,6 +157,7 @@ async def _decided(request: web.Request, name: Name) -> web.Response:
             base_url=base_url(state.authority, name),
             page_size=state.page_size,
             new_id=lambda: str(uuid.uuid4()),
+            prefer=request.headers.get("Prefer", ""),
         )
         reply = route.handler(state.cloud, call, at)
         if request.method not in ("GET", "HEAD"):

@@ -44,6 +44,8 @@ class ClientRegistration:
     """Propagation: for so long the token endpoint does not see it yet (AADSTS700016)."""
     secret: str | None = field(default=None, repr=False)
     """A client secret by which it can get tokens too; it is never listed."""
+    certificate: str | None = None
+    """Certificates in PEM form, without their private keys, by which it can get tokens too."""
 
     def __post_init__(self) -> None:
         """Refuse ids that no request could carry."""
@@ -149,7 +151,7 @@ Kind = Literal[
     "lag",
     "concurrent",
 ]
-Place = Literal["token", "metadata", "keys", "issuer", "graph", "arm", "credentials"]
+Place = Literal["token", "metadata", "keys", "issuer", "graph", "arm", "credentials", "reports"]
 
 SERVER_KINDS: Final = frozenset({"refuse", "untrusted", "skew", "lag"})
 """Faults of the whole server: they last until they are cleared and match everybody."""

@@ -5,26 +5,35 @@ from typing import Final
 from azwi_emulator import arm_credentials, arm_groups, arm_identities, arm_roles
 from azwi_emulator import graph_credentials as fic
 from azwi_emulator import graph_objects as objects
+from azwi_emulator import graph_reports as reports
 from azwi_emulator.api import Routes, route
 
 _KEY: Final = r"(?:/(?P<id>[^/()]+)|\(appId='(?P<app_id>[^']+)'\))"
 _APPLICATIONS: Final = r"/(?:v1\.0|beta)/applications"
-_APPLICATION: Final = _APPLICATIONS + _KEY
+_BY_NAME: Final = r"\(uniqueName='(?P<unique_name>(?:[^']|'')+)'\)"
+_APPLICATION: Final = f"{_APPLICATIONS}(?:{_KEY}|{_BY_NAME})"
+_DELETED: Final = r"/(?:v1\.0|beta)/directory/deletedItems"
 _PRINCIPALS: Final = r"/(?:v1\.0|beta)/servicePrincipals"
 _PRINCIPAL: Final = _PRINCIPALS + _KEY
 _CREDENTIALS: Final = _APPLICATION + "/federatedIdentityCredentials"
 _CREDENTIAL: Final = _CREDENTIALS + r"(?:/|\(name=')(?P<credential>[^/()']+)(?:'\))?"
+_ACTIVITIES: Final = "/beta/reports/servicePrincipalSignInActivities"
 
 GRAPH: Final[Routes] = (
     route("GET", _APPLICATIONS, objects.list_applications),
     route("POST", _APPLICATIONS, objects.create_application),
     route("GET", _APPLICATION, objects.get_application),
+    route("PATCH", _APPLICATIONS + _BY_NAME, objects.upsert_application),
     route("PATCH", _APPLICATION, objects.update_application),
     route("DELETE", _APPLICATION, objects.delete_application),
+    route("GET", _DELETED + r"/microsoft\.graph\.application", objects.list_deleted),
+    route("DELETE", _DELETED + "/(?P<id>[^/]+)", objects.delete_for_ever),
     route("GET", _PRINCIPALS, objects.list_principals),
     route("POST", _PRINCIPALS, objects.create_principal),
     route("GET", _PRINCIPAL, objects.get_principal),
     route("DELETE", _PRINCIPAL, objects.delete_principal),
+    route("GET", _ACTIVITIES, reports.list_activities),
+    route("GET", _ACTIVITIES + "/(?P<id>[^/]+)", reports.get_activity),
     route("GET", _CREDENTIALS, fic.list_credentials),
     route("POST", _CREDENTIALS, fic.create_credential),
     route("GET", _CREDENTIAL, fic.get_credential),
@@ -71,3 +80,5 @@ SERIAL_WRITES: Final = frozenset(
     {arm_credentials.put_credential, arm_credentials.delete_credential}
 )
 """Writes of which an identity bears only one at a time."""
+REPORTS: Final = frozenset({reports.list_activities, reports.get_activity})
+"""What needs other rights than the rest of Graph."""

@@ -20,6 +20,8 @@ from azwi_emulator.replica import Table
 
 VERSION: Final = 1
 """Of the document; a reader refuses any other."""
+_NEW: Final = frozenset({"deleted"})
+"""What documents of earlier versions of this program lack."""
 
 
 def dump(cloud: Cloud) -> dict[str, Any]:
@@ -27,6 +29,7 @@ def dump(cloud: Cloud) -> dict[str, Any]:
     tables: dict[str, Table[Any]] = {
         "groups": cloud.groups,
         "applications": cloud.applications,
+        "deleted": cloud.deleted,
         "identities": cloud.identities,
         "principals": cloud.principals,
         "credentials": cloud.credentials,
@@ -48,6 +51,7 @@ def load(cloud: Cloud, document: object) -> None:
     kinds: tuple[tuple[str, type[Any], Callable[[Any], None]], ...] = (
         ("groups", Group, lambda item: cloud.groups.put(item.key, item, **now)),
         ("applications", Application, lambda item: cloud.put_application(item, **now)),
+        ("deleted", Application, lambda item: cloud.deleted.put(item.id, item, **now)),
         ("principals", Principal, lambda item: cloud.put_principal(item, **now)),
         ("identities", Identity, lambda item: cloud.put_identity(item, **now)),
         ("credentials", FederatedCredential, lambda item: cloud.put_credential(item, **now)),
@@ -59,7 +63,7 @@ def load(cloud: Cloud, document: object) -> None:
 
 
 def _items(document: Mapping[str, Any], name: str, cls: type[Any]) -> list[Any]:
-    items = document.get(name)
+    items = document.get(name, [] if name in _NEW else None)
     if not isinstance(items, list):
         raise errors.BadMessage(f"{name!r} must be a JSON array.")
     return [wire.read(cls, item, f"An item of {name!r}") for item in items]

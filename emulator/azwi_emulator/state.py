@@ -6,11 +6,13 @@ One object, owned by ``server.Emulator``; ``app`` reads it, ``control`` changes 
 import collections
 import secrets
 import time
+import uuid
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from azwi_emulator import (
     claims,
+    client_certificates,
     cloud,
     directory,
     discovery,
@@ -102,7 +104,8 @@ class State:
         return time.time() + self.faults.skew()
 
     def add_client(self, registration: ClientRegistration) -> None:
-        """Register a client, or replace it."""
+        """Register a client, or replace it; raises BadMessage for a certificate of no use."""
+        certificates = client_certificates.read(registration.certificate or "")
         self.directory.add_client(
             directory.Client(
                 registration.tenant_id,
@@ -114,6 +117,10 @@ class State:
         if registration.secret:
             self.directory.set_secret(
                 registration.tenant_id, registration.client_id, registration.secret
+            )
+        if certificates:
+            self.directory.set_certificates(
+                registration.tenant_id, registration.client_id, certificates
             )
 
     def add_credential(self, registration: CredentialRegistration) -> str:
@@ -151,7 +158,9 @@ class State:
         return [seen for seen in self.calls if api in (None, seen.api)]
 
     def token_answer(self, granted: federation.Grant) -> dict[str, Any]:
-        """The token endpoint's JSON for a granted request."""
+        """The token endpoint's JSON for a granted request, which the sign-in report then has."""
+        seen = cloud.SignIn(self.now(), str(uuid.uuid4()))
+        self.cloud.sign_in(granted.tenant_id, granted.client_id, seen)
         shape = self.access_tokens
         lifetime = shape.lifetime_seconds or _SHORTEST + secrets.randbelow(_LONGEST - _SHORTEST + 1)
         body = claims.access_token(

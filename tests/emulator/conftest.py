@@ -127,11 +127,16 @@ class Desk:
     lag: float = 0.0
     page_size: int = 100
     tenant_id: str = ready_made.TENANT_ID
+    prefer: str = ""
     numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
     def graph(self, method: str, path: str, body: Any = None, **query: str) -> api.Reply:
         """Ask Graph, version 1.0; ``query`` without the dollar signs."""
         return self._ask(routes.GRAPH, method, f"/v1.0{path}", body, query)
+
+    def beta(self, method: str, path: str, body: Any = None, **query: str) -> api.Reply:
+        """Ask Graph's beta; ``query`` without the dollar signs."""
+        return self._ask(routes.GRAPH, method, f"/beta{path}", body, query)
 
     def arm(self, method: str, path: str, body: Any = None, **query: str) -> api.Reply:
         """Ask ARM; ``query`` without the dollar signs."""
@@ -153,6 +158,7 @@ class Desk:
             base_url="https://host/api",
             page_size=self.page_size,
             new_id=lambda: f"00000000-0000-4000-8000-{next(self.numbers):012}",
+            prefer=self.prefer,
         )
         return found[0].handler(self.cloud, call, found[1])
 

@@ -157,6 +157,16 @@ def test_a_client_secret_gets_tokens_and_is_never_listed(
     assert "hush" not in json.dumps(_call(emulator, "GET", "/exchanges")[1])
 
 
+def test_a_private_key_is_refused_and_not_repeated(emulator: Emulator) -> None:
+    key = "-----BEGIN PRIVATE KEY-----\nhush\n-----END PRIVATE KEY-----"
+    body = {"tenantId": TENANT, "clientId": CLIENT, "certificate": key}
+    code, answer = _call(emulator, "PUT", "/clients", json.dumps(body).encode())
+    assert code == 400
+    assert "hand in the certificate alone" in answer["error"]
+    assert "hush" not in answer["error"]
+    assert CLIENT not in json.dumps(_call(emulator, "GET", "/clients")[1])
+
+
 def test_calls_of_graph_and_arm_are_listed(entra: "Entra", emulator: Emulator) -> None:
     entra.ask("/graph/v1.0/applications")
     (call,) = _call(emulator, "GET", "/calls?api=graph")[1]["calls"]

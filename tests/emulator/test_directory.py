@@ -94,6 +94,16 @@ def test_a_secret_is_known_by_its_client_alone_and_goes_with_it() -> None:
     assert not known.is_secret("t", "c", "hush")
 
 
+def test_certificates_are_known_by_their_client_alone_and_go_with_it() -> None:
+    known = Directory()
+    known.add_client(Client("t", "c"))
+    known.set_certificates("T", "C", (b"der",))
+    assert known.certificates("t", "c") == (b"der",)
+    assert known.certificates("t", "other") == ()
+    known.remove_client("t", "c")
+    assert known.certificates("t", "c") == ()
+
+
 def test_no_secret_is_kept() -> None:
     known = Directory()
     known.set_secret("t", "c", "hush")

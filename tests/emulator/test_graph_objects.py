@@ -75,6 +75,59 @@ def test_quick_changes_do_not_undo_each_other(desk: "Desk") -> None:
     assert (changed["displayName"], changed["tags"]) == ("cart", ["b"])
 
 
+def _upsert(desk: "Desk", **body: Any) -> Any:
+    desk.prefer = "create-if-missing"
+    return desk.graph("PATCH", "/applications(uniqueName='it''s')", body)
+
+
+def test_an_upsert_makes_an_application_once_and_changes_it_then(desk: "Desk") -> None:
+    made = _upsert(desk, displayName="shop")
+    assert (made.status, made.body["uniqueName"]) == (201, "it's")
+    assert _upsert(desk, displayName="cart").status == 204
+    found = desk.graph("GET", "/applications(uniqueName='it''s')").body or {}
+    assert (found["id"], found["displayName"]) == (made.body["id"], "cart")
+
+
+def test_an_upsert_knows_what_lists_do_not_show_yet(desk: "Desk") -> None:
+    desk.lag = 5
+    _upsert(desk, displayName="shop")
+    assert _upsert(desk, displayName="shop").status == 204
+    assert (desk.graph("GET", "/applications").body or {})["value"] == []
+    assert _refused(desk, "GET", "/applications(uniqueName='it''s')")[0] == 404
+
+
+def test_without_the_preference_an_upsert_changes_only(desk: "Desk") -> None:
+    path, body = "/applications(uniqueName='x')", {"displayName": "shop"}
+    assert _refused(desk, "PATCH", path, body) == (404, "Request_ResourceNotFound")
+
+
+def test_a_unique_name_belongs_to_one_application_for_good(desk: "Desk") -> None:
+    app, other = _made(desk, uniqueName="a"), _made(desk)
+    path = f"/applications/{other['id']}"
+    assert _refused(desk, "PATCH", path, {"uniqueName": "A"}) == (400, "Request_BadRequest")
+    desk.graph("PATCH", path, {"uniqueName": "b"})
+    assert _refused(desk, "PATCH", path, {"uniqueName": "c"}) == (400, "Request_BadRequest")
+    desk.graph("PATCH", f"/applications/{app['id']}", {"uniqueName": "a", "tags": ["t"]})
+
+
+def test_a_deleted_application_keeps_its_unique_name_until_it_is_deleted_for_ever(
+    desk: "Desk",
+) -> None:
+    app = _upsert(desk, displayName="shop").body
+    desk.graph("DELETE", f"/applications/{app['id']}")
+    with pytest.raises(Problem) as caught:
+        _upsert(desk, displayName="shop")
+    assert (caught.value.status, caught.value.code) == (400, "Request_BadRequest")
+    assert "property uniqueName already exists" in caught.value.message
+    listed = "/directory/deletedItems/microsoft.graph.application"
+    (gone,) = (desk.graph("GET", listed, filter="displayName eq 'shop'").body or {})["value"]
+    assert (gone["id"], gone["deletedDateTime"]) == (app["id"], "2023-11-14T22:13:20Z")
+    path = f"/directory/deletedItems/{app['id']}"
+    assert desk.graph("DELETE", path).status == 204
+    assert _refused(desk, "DELETE", path)[0] == 404
+    assert _upsert(desk, displayName="shop").status == 201
+
+
 @pytest.mark.parametrize("name", [None, "", 1, "x" * 257])
 def test_a_display_name_is_a_must(desk: "Desk", name: Any) -> None:
     assert _refused(desk, "POST", "/applications", {"displayName": name}) == (

@@ -162,12 +162,25 @@ def test_a_port_in_use_is_a_sentence(flag: str) -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_registrations_that_cannot_be_used_are_a_sentence(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ('{"issuers":[{"issuer":"https://i/","jwks":{}}]}', "'jwks' cannot be used"),
+        (
+            '{"clients":[{"tenantId":"a.example","clientId":"c","certificate":"x"}]}',
+            "'certificate' must be a certificate in PEM form",
+        ),
+    ],
+    ids=["keys", "certificate"],
+)
+def test_registrations_that_cannot_be_used_are_a_sentence(
+    tmp_path: Path, content: str, told: str
+) -> None:
     file = tmp_path / "registrations.json"
-    file.write_text('{"issuers":[{"issuer":"https://i/","jwks":{}}]}')
+    file.write_text(content)
     done = _finished(f"--registrations={file}")
     assert (done.returncode, done.stdout) == (1, "")
-    assert "'jwks' cannot be used" in done.stderr
+    assert told in done.stderr
 
 
 def test_a_directory_that_cannot_be_made_is_a_sentence() -> None:

@@ -25,6 +25,15 @@ ROLES = "/providers/Microsoft.Authorization"
         ("GET", "/beta/applications", "list_applications"),
         ("GET", "/v1.0/applications/o", "get_application"),
         ("GET", "/v1.0/applications(appId='c')", "get_application"),
+        ("GET", "/v1.0/applications(uniqueName='n''s')", "get_application"),
+        ("PATCH", "/v1.0/applications(uniqueName='n')", "upsert_application"),
+        ("PATCH", "/v1.0/applications(appId='c')", "update_application"),
+        (
+            "GET",
+            "/v1.0/directory/deletedItems/microsoft.graph.application",
+            "list_deleted",
+        ),
+        ("DELETE", "/v1.0/directory/deletedItems/o", "delete_for_ever"),
         ("DELETE", "/v1.0/servicePrincipals(appId='c')", "delete_principal"),
         (
             "POST",

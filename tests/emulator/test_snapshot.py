@@ -31,6 +31,8 @@ def full(desk: "Desk") -> Cloud:
     principal = made["properties"]["principalId"]
     body = {"properties": {"roleDefinitionId": READER, "principalId": principal}}
     desk.arm("PUT", f"{GROUP}/providers/Microsoft.Authorization/roleAssignments/{TENANT_ID}", body)
+    gone = desk.graph("POST", "/applications", {"displayName": "gone"}).body or {}
+    desk.graph("DELETE", f"/applications/{gone['id']}")
     return desk.cloud
 
 
@@ -52,6 +54,14 @@ def test_an_application_without_a_service_principal_stays_without(desk: "Desk") 
     snapshot.load(again, snapshot.dump(desk.cloud))
     (client,) = again.directory.clients()
     assert client.principal_from is None
+
+
+def test_a_document_from_before_deleted_applications_were_kept_is_read(full: Cloud) -> None:
+    document = json.loads(json.dumps(snapshot.dump(full)))
+    del document["deleted"]
+    again = Cloud(Directory())
+    snapshot.load(again, document)
+    assert list(again.deleted.all()) == []
 
 
 def _changed(document: dict[str, Any], **changes: Any) -> dict[str, Any]:

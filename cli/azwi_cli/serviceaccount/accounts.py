@@ -85,6 +85,31 @@ class Accounts:
         }
         return str(self.cluster.ask("POST", f"{_path(account)}/token", body)["status"]["token"])
 
+    def may_use(self, account: Account, client_id: str) -> bool:
+        """Whether the cluster lets a service account use an identity by an AKS identity binding.
+
+        Needs ``create`` on subjectaccessreviews.
+        """
+        body = {
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SubjectAccessReview",
+            "spec": {
+                "user": account.subject,
+                "groups": [
+                    "system:serviceaccounts",
+                    f"system:serviceaccounts:{account.namespace}",
+                    "system:authenticated",
+                ],
+                "resourceAttributes": {
+                    "group": "cid.wi.aks.azure.com",
+                    "resource": client_id,
+                    "verb": "use-managed-identity",
+                },
+            },
+        }
+        path = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
+        return bool(self.cluster.ask("POST", path, body)["status"]["allowed"])
+
     def listed(self, namespace: str = "") -> Iterator[Listed]:
         """Those with the label or an identity, of a namespace or of all; metadata only."""
         where = f"/namespaces/{quote(namespace)}" if namespace else ""

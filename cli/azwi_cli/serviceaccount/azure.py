@@ -152,7 +152,12 @@ class Rest:
         self._url = url
 
     def ask(
-        self, method: str, path: str, body: Any = None, query: Mapping[str, str] | None = None
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        query: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> dict[str, Any]:
         """The answer's JSON object, empty where there is none; ``path`` may be a whole URL.
 
@@ -160,16 +165,21 @@ class Rest:
         """
         url = path if path.startswith(self._url) else self._url + path
         if method == "POST":
-            return again_while(lambda: self._sent(method, url, body, query), _is_throttled)
-        return self._sent(method, url, body, query)
+            return again_while(lambda: self._sent(method, url, body, query, headers), _is_throttled)
+        return self._sent(method, url, body, query, headers)
 
     def _sent(
-        self, method: str, url: str, body: Any, query: Mapping[str, str] | None
+        self,
+        method: str,
+        url: str,
+        body: Any,
+        query: Mapping[str, str] | None,
+        headers: Mapping[str, str] | None,
     ) -> dict[str, Any]:
         from azure.core.exceptions import HttpResponseError
         from azure.core.rest import HttpRequest
 
-        request = HttpRequest(method, url, params=query, json=body)
+        request = HttpRequest(method, url, params=query, json=body, headers=dict(headers or {}))
         # A POST that may have been done already is not sent twice: it makes a second application.
         once = {"retry_status": 0, "retry_read": 0} if method == "POST" else {}
         response = self._client.send_request(request, **once)

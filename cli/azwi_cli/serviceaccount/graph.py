@@ -1,5 +1,7 @@
-"""Talks to Microsoft Graph, version 1.0: applications, service principals and their credentials."""
+"""Talks to Microsoft Graph: applications, service principals, their credentials and sign-ins."""
 
+import itertools
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
@@ -11,6 +13,11 @@ if TYPE_CHECKING:
     from azure.core.exceptions import HttpResponseError
 
 _VERSION: Final = "/v1.0"
+_APPLICATIONS: Final = f"{_VERSION}/applications"
+_NO_UPSERT: Final = frozenset({400, 404, 405, 501})
+"""Statuses of a Graph that knows no upsert, as that of some clouds may not."""
+_UPSERT: Final = {"Prefer": "create-if-missing"}
+_ACTIVITIES: Final = "/beta/reports/servicePrincipalSignInActivities"  # 1.0 has none
 _SELECT: Final = "id,appId,displayName,createdDateTime"
 
 
@@ -31,10 +38,9 @@ class Graph:
 
     def by_name(self, name: str) -> Target | None:
         """The application of a display name; raises BadInput where several have it."""
-        quoted = name.replace("'", "''")
-        query = {"$filter": f"displayName eq '{quoted}'", "$select": _SELECT}
+        query = {"$filter": _is_named(name), "$select": _SELECT}
         with azure.translated(self._peer):
-            found = list(self._rest.pages(f"{_VERSION}/applications", query))
+            found = list(self._rest.pages(_APPLICATIONS, query))
         if len(found) > 1:
             listed = ", ".join(f"{app['id']} of {app['createdDateTime']}" for app in found)
             raise errors.BadInput(
@@ -45,8 +51,7 @@ class Graph:
 
     def principal_by_name(self, name: str) -> str:
         """Object id of a service principal; raises NotFound, and BadInput where several have it."""
-        quoted = name.replace("'", "''")
-        query = {"$filter": f"displayName eq '{quoted}'", "$select": "id"}
+        query = {"$filter": _is_named(name), "$select": "id"}
         with azure.translated(self._peer):
             found = list(self._rest.pages(f"{_VERSION}/servicePrincipals", query))
         if len(found) > 1:
@@ -62,6 +67,22 @@ class Graph:
             )
         return str(found[0]["id"])
 
+    def last_used(self, client_ids: Collection[str]) -> dict[str, str]:
+        """When each last got a token, where the report has it; raises Denied without its rights.
+
+        By client id in lower case. The report is read as a whole: it takes five requests in ten
+        seconds, so asking for each would be slower from the sixth on.
+        """
+        wanted, found = {one.lower() for one in client_ids}, {}
+        with azure.translated(refusals.reports(self._peer.url)):
+            for activity in self._rest.pages(_ACTIVITIES, {"$top": "999"}):
+                client_id = str(activity["appId"]).lower()
+                if client_id in wanted:
+                    found[client_id] = _when(activity)
+                if len(found) == len(wanted):
+                    break
+        return {client_id: when for client_id, when in found.items() if when}
+
     def managed_identity(self, client_id: str) -> str:
         """ARM's resource id of the managed identity with this client id; empty: there is none."""
         principal = self._found(f"/servicePrincipals(appId='{client_id}')")
@@ -71,11 +92,71 @@ class Graph:
         return ""
 
     def create(self, name: str) -> Target:
-        """A new application, in this tenant alone."""
-        body = {"displayName": name, "signInAudience": "AzureADMyOrg"}
+        """A new application, in this tenant alone; or that which an interrupted run made.
+
+        Lists may not show that one yet, but its unique name is known at once. Where a deleted
+        application keeps the unique name (for 30 days), or one that was renamed, the next is tried.
+        """
         with azure.translated(self._peer):
-            made = self._rest.ask("POST", f"{_VERSION}/applications", body)
-        return _written(made, "")
+            deleted: frozenset[str] = frozenset()
+            for unique in (names.unique(name, number) for number in itertools.count(1)):
+                if unique in deleted:
+                    continue
+                made = self._upserted(unique, name)
+                if made and str(made["displayName"]).casefold() == name.casefold():
+                    return _written(made, "")
+                deleted = deleted if made else self._deleted(name)
+                if not made and unique not in deleted:  # nobody may say whose it is
+                    break
+        return self.by_name(name) or self._without_unique_name(name)
+
+    def _upserted(self, unique: str, name: str) -> dict[str, Any] | None:
+        """The application of a unique name, made where there was none.
+
+        None: it belongs to one that cannot be seen, which is deleted unless ``_deleted`` lacks it.
+        """
+        from azure.core.exceptions import HttpResponseError
+
+        path = f"{_APPLICATIONS}(uniqueName='{unique}')"
+        try:
+            made = self._named_uniquely(path) or azure.again_while(
+                lambda: self._rest.ask("PATCH", path, _body(name), headers=_UPSERT),
+                lambda error: _is_taken(error) and unique not in self._deleted(name),
+            )
+        except HttpResponseError as error:
+            if _is_taken(error):
+                return None
+            if error.status_code not in _NO_UPSERT:
+                raise
+            return self._rest.ask("POST", _APPLICATIONS, _body(name))
+        return made or azure.again_while(lambda: self._rest.ask("GET", path), _is_not_replicated)
+
+    def _named_uniquely(self, path: str) -> dict[str, Any] | None:
+        from azure.core.exceptions import HttpResponseError
+
+        try:
+            return self._rest.ask("GET", path)
+        except HttpResponseError as error:
+            if error.status_code not in _NO_UPSERT:
+                raise
+        return None
+
+    def _without_unique_name(self, name: str) -> Target:
+        with azure.translated(self._peer):
+            return _written(self._rest.ask("POST", _APPLICATIONS, _body(name)), "")
+
+    def _deleted(self, name: str) -> frozenset[str]:
+        """Unique names of deleted applications of a display name, as far as one may see them."""
+        from azure.core.exceptions import HttpResponseError
+
+        path = f"{_VERSION}/directory/deletedItems/microsoft.graph.application"
+        query = {"$filter": _is_named(name), "$select": "id,uniqueName"}
+        try:
+            return frozenset(str(app.get("uniqueName")) for app in self._rest.pages(path, query))
+        except HttpResponseError as error:
+            if error.status_code not in (400, 403):  # a filter that is not understood, no rights
+                raise
+        return frozenset()
 
     def create_principal(self, client_id: str) -> str:
         """The service principal of an application, made or there already; its object id."""
@@ -90,7 +171,8 @@ class Graph:
             except HttpResponseError as error:
                 if error.status_code != 409:
                     raise
-                made = self._rest.ask("GET", f"{path}(appId='{client_id}')")
+                named = f"{path}(appId='{client_id}')"  # an earlier run made it, perhaps just now
+                made = azure.again_while(lambda: self._rest.ask("GET", named), _is_not_replicated)
         return str(made["id"])
 
     def delete(self, target: Target) -> None:
@@ -174,6 +256,27 @@ def _is_without_application(error: "HttpResponseError") -> bool:
 
 def _is_not_replicated(error: "HttpResponseError") -> bool:
     return error.status_code == 404
+
+
+def _when(activity: Mapping[str, Any]) -> str:
+    # As a client of its own right: nobody signs in through a workload identity.
+    seen = activity.get("applicationAuthenticationClientSignInActivity") or {}
+    return str(seen.get("lastSignInDateTime") or "")
+
+
+def _is_taken(error: "HttpResponseError") -> bool:
+    """Whether another application has the unique name: a 400 without a code of its own."""
+    says = getattr(error.error, "message", None) or ""
+    return error.status_code in (400, 409) and "uniqueName" in says
+
+
+def _body(name: str) -> dict[str, str]:
+    return {"displayName": name, "signInAudience": "AzureADMyOrg"}
+
+
+def _is_named(name: str) -> str:
+    quoted = name.replace("'", "''")
+    return f"displayName eq '{quoted}'"
 
 
 def _written(app: dict[str, Any], principal_id: str) -> Target:

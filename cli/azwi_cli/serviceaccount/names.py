@@ -19,6 +19,15 @@ def application(namespace: str, account: str, issuer: str) -> str:
     return f"{namespace}-{account}-{_digest(issuer)}"
 
 
+def unique(application: str, number: int) -> str:
+    """Graph's unique name of the application of a display name; a deleted one keeps its own.
+
+    Display names compare without regard to case, so these are of the folded one.
+    """
+    digest = hashlib.sha256(application.casefold().encode()).hexdigest()[:32]
+    return f"azwi-{digest}" if number == 1 else f"azwi-{digest}-{number}"
+
+
 def credential(namespace: str, account: str, issuer: str) -> str:
     """Name of a federated credential of an application."""
     return _digest(f"{namespace}-{account}-{issuer}")

@@ -245,6 +245,14 @@ class Where:
     offline: Annotated[
         bool, typer.Option("--offline", help="Ask the cluster alone, not Entra ID.")
     ] = False
+    last_used: Annotated[
+        bool,
+        typer.Option(
+            "--last-used",
+            help="Show when each identity last got a token; needs Entra ID P1 and"
+            " AuditLog.Read.All.",
+        ),
+    ] = False
 
 
 @dataclass(frozen=True, kw_only=True)

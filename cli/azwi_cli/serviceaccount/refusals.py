@@ -31,6 +31,16 @@ def graph(url: str) -> Peer:
     )
 
 
+def reports(url: str) -> Peer:
+    """Microsoft Graph's report of sign-ins, which has licences and rights of its own."""
+    return Peer(
+        "Microsoft Graph's sign-in report",
+        url,
+        "It needs a licence of Entra ID P1, and the role Reports Reader or the application"
+        " permission AuditLog.Read.All.",
+    )
+
+
 def arm(url: str) -> Peer:
     """Azure Resource Manager."""
     return Peer(

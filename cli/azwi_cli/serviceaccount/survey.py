@@ -4,12 +4,20 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from azwi_cli import errors, kube, output
-from azwi_cli.serviceaccount import names, options
+from azwi_cli.serviceaccount import names, options, uses
 from azwi_cli.serviceaccount.accounts import Accounts, Listed
-from azwi_cli.serviceaccount.known import Credential, Kind, Target
+from azwi_cli.serviceaccount.known import Account, Credential, Kind, Target
 from azwi_cli.serviceaccount.login import Login
 from azwi_cli.serviceaccount.peers import Peers
-from azwi_cli.serviceaccount.verdict import WRONG, Status, Tokens, Verdict, judged
+from azwi_cli.serviceaccount.verdict import (
+    WRONG,
+    Status,
+    Tokens,
+    Verdict,
+    bound,
+    has_binding,
+    judged,
+)
 from azwi_common import contract
 
 T = TypeVar("T")
@@ -23,9 +31,14 @@ def run(
     form: output.Format,
 ) -> errors.Code:
     """Print the list; ATTENTION where something in it is wrong."""
+    if where.last_used and where.offline:
+        raise errors.BadInput(
+            "--last-used asks Entra ID, and --offline does not.", "Leave one of them out."
+        )
     accounts = Accounts(lambda: kube.Cluster(cluster.kubeconfig, cluster.context))
     listed = list(accounts.listed(where.namespace or ""))
-    directory = None if where.offline else _Directory(Peers(Login(auth), accounts))
+    peers = Peers(Login(auth), accounts)
+    directory = None if where.offline else _Directory(peers)
     audience = issuer.audience or Login(auth).cloud.audience
     signed_by = issuer.service_account_issuer_url or ""
     if directory and not signed_by:
@@ -34,12 +47,22 @@ def run(
         except errors.AzwiError as error:
             output.note(f"The cluster's issuer is not known: {error}")
     rows = [_row(one, directory, signed_by, audience) for one in listed]
-    output.show({"issuer": signed_by, "serviceAccounts": rows}, form, _table)
+    data: dict[str, Any] = {"issuer": signed_by, "serviceAccounts": rows}
+    if where.last_used and directory:
+        data["serviceAccounts"], why = uses.told(rows, peers, directory.managed())
+        data |= {"lastUsedWhy": why} if why else {}
+    output.show(data, form, _table)
     if form is output.Format.TABLE and not where.offline:
-        for why in dict.fromkeys(row["why"] for row in rows if row.get("why")):
-            output.note(why)
+        _explain(data)
     wrong = any(row["status"] in WRONG for row in rows)
     return errors.Code.ATTENTION if wrong else errors.Code.DONE
+
+
+def _explain(data: dict[str, Any]) -> None:
+    for why in dict.fromkeys(row["why"] for row in data["serviceAccounts"] if row.get("why")):
+        output.note(why)
+    if why := data.get("lastUsedWhy"):
+        output.note(f"Why a last use is unknown: {why}")
 
 
 @dataclass(frozen=True)
@@ -67,6 +90,22 @@ class _Directory:
             except errors.AzwiError as error:
                 self._tenant = error
         return _or_raised(self._tenant)
+
+    def managed(self) -> frozenset[str]:
+        """Client ids of the managed identities that were looked up, in lower case."""
+        return frozenset(
+            client_id.lower()
+            for client_id, known in self._known.items()
+            if isinstance(known, _Known) and known.target.kind is Kind.IDENTITY
+        )
+
+    def may_use_binding(self, namespace: str, name: str, client_id: str) -> bool | None:
+        """Whether the cluster's rights let a service account use it; None: nobody may say."""
+        try:
+            return self._peers.accounts.may_use(Account(namespace, name), client_id)
+        except errors.AzwiError as error:
+            output.debug(f"whether it may use an identity binding cannot be asked: {error}")
+            return None
 
     def look_up(self, client_id: str) -> _Known | None:
         """Raises AzwiError where nobody may say whether it exists."""
@@ -122,7 +161,7 @@ def _row(
     client_id = annotations.get(contract.CLIENT_ID_ANNOTATION, "")
     tenant_id = annotations.get(contract.TENANT_ID_ANNOTATION, "")
     token = Tokens(signed_by, names.subject(one.namespace, one.name), audience)
-    name, verdict = _judged(client_id, tenant_id, directory, token)
+    name, verdict = _judged(one, client_id, tenant_id, directory, token)
     row = {
         "namespace": one.namespace,
         "name": one.name,
@@ -135,7 +174,7 @@ def _row(
 
 
 def _judged(
-    client_id: str, tenant_id: str, directory: _Directory | None, token: Tokens
+    one: Listed, client_id: str, tenant_id: str, directory: _Directory | None, token: Tokens
 ) -> tuple[str, Verdict]:
     """The identity's name, where it is known, and what is to be said of it."""
     if not client_id:
@@ -154,13 +193,19 @@ def _judged(
         return "", Verdict(Status.UNKNOWN, str(error))
     if found is None:
         return "", Verdict(Status.NO_IDENTITY, f"Nothing in the tenant has client id {client_id}.")
-    return found.target.name, judged(found.credentials, token)
+    verdict = judged(found.credentials, token)
+    if verdict.status is Status.MISSING and has_binding(found.credentials):
+        may_use = directory.may_use_binding(one.namespace, one.name, client_id)
+        verdict = bound(verdict, may_use)
+    return found.target.name, verdict
 
 
 def _table(data: Any) -> Any:
     rows = data["serviceAccounts"]
     if not rows:
         return "No service account has a workload identity."
-    head = ("NAMESPACE", "NAME", "CLIENT ID", "TENANT ID", "IDENTITY", "STATUS")
-    keys = ("namespace", "name", "clientId", "tenantId", "identity", "status")
+    head = ["NAMESPACE", "NAME", "CLIENT ID", "TENANT ID", "IDENTITY", "STATUS"]
+    keys = ["namespace", "name", "clientId", "tenantId", "identity", "status"]
+    if "lastUsed" in rows[0]:
+        head, keys = [*head, "LAST USED"], [*keys, "lastUsed"]
     return output.table(head, ([row[key] or "-" for key in keys] for row in rows))

@@ -12,6 +12,8 @@ class Status(StrEnum):
     """Of a service account."""
 
     OK = "ok"
+    BINDING = "identity-binding"
+    """It has no credential of its own, and needs none: AKS exchanges its tokens."""
     MISSING = "missing"
     MISMATCH = "mismatch"
     NO_IDENTITY = "no-identity"
@@ -19,6 +21,10 @@ class Status(StrEnum):
     NO_CLIENT_ID = "no-client-id"
     UNKNOWN = "unknown"
 
+
+_BINDINGS_CREDENTIAL: Final = "aks-identity-binding"
+"""Name of the credential that AKS makes. Source: learn.microsoft.com/azure/aks/identity-bindings"""
+_BINDINGS_AUDIENCE: Final = "api://AKSIdentityBinding"
 
 WRONG: Final = frozenset({Status.MISSING, Status.MISMATCH, Status.NO_IDENTITY})
 
@@ -59,6 +65,33 @@ def judged(credentials: Sequence[Credential], token: Tokens) -> Verdict:
     also = f" There are some for {others} other issuer{'s' * (others > 1)}." if others else ""
     return Verdict(
         Status.MISSING, f"No credential is for it and this issuer: azwi sa create makes one.{also}"
+    )
+
+
+def has_binding(credentials: Sequence[Credential]) -> bool:
+    """Whether an AKS identity binding leads to the identity, from whichever cluster."""
+    return any(
+        one.name == _BINDINGS_CREDENTIAL or one.audience == _BINDINGS_AUDIENCE
+        for one in credentials
+    )
+
+
+def bound(missing: Verdict, may_use: bool | None) -> Verdict:
+    """What to say instead of ``missing`` of an identity with a binding.
+
+    ``may_use``: whether this cluster's rights let the service account use it; None: not known.
+    """
+    has = "Its identity has the credential of an AKS identity binding"
+    if may_use is None:
+        why = (
+            f"{has}, but azwi may not ask the cluster who may use it (create on"
+            " subjectaccessreviews)."
+        )
+        return Verdict(Status.UNKNOWN, why)
+    if may_use:
+        return Verdict(Status.BINDING)
+    return Verdict(
+        missing.status, f"{missing.why} {has}, but no role here lets the account use that."
     )
 
 

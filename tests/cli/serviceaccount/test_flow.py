@@ -173,7 +173,7 @@ def test_interrupted_at_any_request_create_finishes_when_run_again(
         check_complete(world, target)
         world.anew()
         number += 1
-    assert number == (7 if target else 8)
+    assert number == (7 if target else 9)
 
 
 @pytest.mark.parametrize("target", [(), IDENTITY], ids=["application", "identity"])
@@ -211,7 +211,7 @@ def test_a_cluster_that_fails_halfway_is_no_harm(world: World, method: str, stat
 def test_killed_while_a_request_hangs_it_finishes_when_run_again(
     world: World, number: signal.Signals
 ) -> None:
-    world.control.fault(Fault(kind="hang", at=("graph",), after=3))
+    world.control.fault(Fault(kind="hang", at=("graph",), after=4))
     command = [sys.executable, "-m", "azwi_cli", "sa", "create", *CART]
     with subprocess.Popen(
         [*command, "--auth-method", "client_secret"],
@@ -220,7 +220,7 @@ def test_killed_while_a_request_hangs_it_finishes_when_run_again(
         text=True,
         preexec_fn=_interruptible,
     ) as process:
-        apiserver.until(lambda: len(world.control.calls("graph")) >= 4, timeout=20)
+        apiserver.until(lambda: len(world.control.calls("graph")) >= 5, timeout=20)
         process.send_signal(number)
         _, said = process.communicate(timeout=20)
     if number is signal.SIGINT:
@@ -233,6 +233,53 @@ def test_killed_while_a_request_hangs_it_finishes_when_run_again(
 
 def _interruptible() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have it ignored
+
+
+LATE = Fault(kind="lag", seconds=1)
+"""So long no list shows what was written; longer than it takes to run it again."""
+KINDS = ("applications", "servicePrincipals")
+
+
+def check_once(world: World) -> None:
+    """Of application, service principal and credential there is one, once lists show them."""
+    world.control.clear_faults()
+    time.sleep(LATE.seconds)  # what was written last is seen so late
+    peer = world.graph
+    everything = {kind: list(peer._rest.pages(f"/v1.0/{kind}")) for kind in KINDS}
+    assert {kind: len(items) for kind, items in everything.items()} == dict.fromkeys(KINDS, 1)
+    check_complete(world, ())
+
+
+@pytest.mark.parametrize("lost", ["service principal", "credential"])
+def test_whose_answer_was_lost_runs_it_again_at_once_and_nothing_is_there_twice(
+    world: World, lost: str
+) -> None:
+    world.control.fault(LATE)
+    number = {"service principal": 3, "credential": 4}[lost]
+    world.control.fault(Fault(kind="truncate", at=("graph",), after=number))
+    assert exit_code(world, "create", *CART, *role(world)) == errors.Code.UNAVAILABLE
+    world.control.clear_fault("truncate")
+    world.run("create", *CART, *role(world))
+    check_once(world)
+
+
+def test_killed_just_after_the_application_was_made_and_run_again_at_once_there_is_one(
+    world: World,
+) -> None:
+    world.control.fault(LATE)
+    world.control.fault(Fault(kind="hang", at=("graph",), after=3))
+    command = [sys.executable, "-m", "azwi_cli", "sa", "create", *CART]
+    with subprocess.Popen(
+        [*command, "--auth-method", "client_secret"],
+        env={**plain_environment(), "HOME": "/nonexistent", **world.variables},
+        stderr=subprocess.DEVNULL,
+    ) as process:
+        apiserver.until(lambda: len(world.control.calls("graph")) >= 4, timeout=20)
+        process.kill()
+    world.control.clear_fault("hang")
+    assert [call.status for call in world.control.calls("graph")][2] == 201
+    world.run("create", *CART, *role(world))
+    check_once(world)
 
 
 # --- What heals by itself -------------------------------------------------------------------------
@@ -375,7 +422,8 @@ def test_what_was_done_before_a_failure_is_told(world: World) -> None:
 
 
 def test_two_applications_of_one_name_are_told_apart_by_id(world: World) -> None:
-    one, _ = world.graph.create("twice"), world.graph.create("twice")
+    one = world.graph.create("twice")
+    world.graph._rest.ask("POST", "/v1.0/applications", {"displayName": "twice"})
     name = ("--aad-application-name", "twice")
     ran = world.run("create", *CART, *name, code=errors.Code.USAGE)
     assert "Say which one with --aad-application-object-id." in ran.err

@@ -1,10 +1,12 @@
 """Microsoft Graph, as the emulator speaks it."""
 
 import dataclasses
+from typing import Any
 
 import pytest
 
 from azwi_cli import errors
+from azwi_cli.serviceaccount import azure
 from azwi_cli.serviceaccount.known import Account, Credential
 from azwi_commands.world import World
 from azwi_emulator.messages import Fault
@@ -41,6 +43,69 @@ def test_a_service_principal_that_is_there_already_is_taken(world: World) -> Non
     assert world.graph.create_principal(made.client_id) == world.graph.create_principal(
         made.client_id
     )
+
+
+def deleted(world: World) -> list[dict[str, Any]]:
+    path = "/v1.0/directory/deletedItems/microsoft.graph.application"
+    return list(world.graph._rest.pages(path))
+
+
+def test_an_application_that_no_list_shows_yet_is_not_made_twice(world: World) -> None:
+    world.control.fault(Fault(kind="lag", seconds=0.3))
+    made = world.graph.create("It's mine")
+    assert world.graph.by_name("It's mine") is None
+    assert world.graph.create("it's mine").id == made.id
+
+
+def test_the_unique_name_of_a_deleted_application_is_left_to_it(world: World) -> None:
+    graph = world.graph
+    for _ in range(2):
+        graph.delete(graph.create("x"))
+    made = graph.create("x")
+    assert graph.create("x") == made
+    assert len({app["uniqueName"] for app in deleted(world)}) == 2
+
+
+def test_an_application_that_was_renamed_is_not_taken_back(world: World) -> None:
+    graph = world.graph
+    renamed = graph.create("x")
+    graph._rest.ask("PATCH", f"/v1.0/applications/{renamed.id}", {"displayName": "y"})
+    made = graph.create("x")
+    assert made.id != renamed.id
+    assert graph.create("x") == made
+
+
+def test_a_unique_name_whose_holder_cannot_be_seen_is_done_without(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(azure, "PATIENCE", 0.1)
+    graph = world.graph
+    renamed = graph.create("x")
+    graph._rest.ask("PATCH", f"/v1.0/applications/{renamed.id}", {"displayName": "y"})
+    graph.delete(renamed)
+    made = graph.create("x")
+    assert graph.create("x") == made
+
+
+def test_who_may_not_see_deleted_applications_makes_one_nevertheless(world: World) -> None:
+    graph = world.graph
+    graph.delete(graph.create("x"))
+    world.control.fault(Fault(kind="answer", status=403, at=("graph",), after=2, times=1))
+    assert graph.create("x").name == "x"
+
+
+@pytest.mark.parametrize("status", [400, 404, 405])
+def test_a_graph_without_upsert_makes_applications_nevertheless(world: World, status: int) -> None:
+    world.control.fault(Fault(kind="answer", status=status, at=("graph",), times=2))
+    assert world.graph.create("x").name == "x"
+    assert [call.method for call in world.control.calls("graph")] == ["GET", "PATCH", "POST"]
+
+
+def test_a_service_principal_that_is_not_seen_yet_is_not_made_twice(world: World) -> None:
+    made = world.graph.create("x")
+    world.control.fault(Fault(kind="lag", seconds=0.3))
+    principal_id = world.graph.create_principal(made.client_id)
+    assert world.graph.create_principal(made.client_id) == principal_id
 
 
 def test_what_replicates_late_is_waited_for(world: World) -> None:

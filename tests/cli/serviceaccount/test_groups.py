@@ -14,7 +14,7 @@ def test_the_groups_become_flags_and_come_back_as_groups() -> None:
         """Nothing."""
         seen.extend((where, form))
 
-    command(namespace="shop", offline=True, form=output.Format.JSON)
+    command(namespace="shop", offline=True, last_used=False, form=output.Format.JSON)
     assert seen == [
         options.Where(namespace="shop", offline=True),
         options.Form(form=output.Format.JSON),

@@ -18,6 +18,7 @@ from azwi_cli.serviceaccount import options
 from azwi_cli.serviceaccount.login import Login
 from azwi_commands import Authority, openssl
 from azwi_commands.world import World, fake_az
+from azwi_emulator.messages import ClientRegistration
 
 CART = ("--service-account-namespace", "shop", "--service-account-name", "cart")
 
@@ -193,3 +194,49 @@ def test_a_subscription_whose_tenant_arm_does_not_tell_asks_for_the_tenant(world
     )
     with pytest.raises(errors.BadInput, match="Add --tenant-id"):
         _ = Login(given).tenant_id
+
+
+@pytest.fixture
+def certified(world: World) -> World:
+    """Entra ID knows azwi's certificate, and no secret is given."""
+    key, certificate = world.folder / "key.pem", world.folder / "cert.pem"
+    key.write_bytes(openssl("genrsa", "2048"))
+    certificate.write_bytes(openssl("req", "-x509", "-key", key, "-subj", "/CN=azwi", "-days", "2"))
+    registration = ClientRegistration(
+        tenant_id=world.where.tenant_id,
+        client_id=world.where.client_id,
+        certificate=certificate.read_text(),
+    )
+    world.control.register_client(registration)
+    return world
+
+
+def by_certificate(world: World, name: str = "key.pem") -> tuple[str, ...]:
+    return (
+        *("--auth-method", "client_certificate"),
+        *("--certificate-path", str(world.folder / "cert.pem")),
+        *("--private-key-path", str(world.folder / name)),
+    )
+
+
+def test_a_registered_certificate_logs_in_and_sets_everything_up(certified: World) -> None:
+    ran = certified.process(
+        *("create", *CART, *by_certificate(certified), "-o", "json"),
+        login=False,
+        AZURE_CLIENT_SECRET="",
+    )
+    assert certified.gets_a_token(ran.data["clientId"])
+
+
+def test_a_certificate_that_is_not_registered_is_told(certified: World) -> None:
+    key, certificate = certified.folder / "other.pem", certified.folder / "cert.pem"
+    key.write_bytes(openssl("genrsa", "2048"))
+    certificate.write_bytes(openssl("req", "-x509", "-key", key, "-subj", "/CN=azwi", "-days", "2"))
+    ran = certified.process(
+        *("create", *CART, *by_certificate(certified, "other.pem")),
+        login=False,
+        code=errors.Code.DENIED,
+        AZURE_CLIENT_SECRET="",
+    )
+    assert "AADSTS700027" in ran.err
+    assert "Register the certificate with the application" in ran.err

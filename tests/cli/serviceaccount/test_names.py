@@ -23,6 +23,13 @@ def test_names_that_the_go_tool_finds() -> None:
     assert names.description("shop", "cart") == "Federated Service Account for shop/cart"
 
 
+def test_a_unique_name_is_that_of_the_display_name_and_a_number() -> None:
+    unique = names.unique("Cart's", 1)
+    assert re.fullmatch("azwi-[0-9a-f]{32}", unique)
+    assert unique == names.unique("cart's", 1) != names.unique("carts", 1)
+    assert names.unique("cart's", 2) == f"{unique}-2"
+
+
 @pytest.mark.parametrize(
     ("namespace", "account"),
     [("shop", "cart"), ("a", "b.c.example"), ("n" * 63, "s" * 253), ("1", "x")],

@@ -1,12 +1,16 @@
 """``azwi sa list``: what it says of every service account, with and without rights on Entra ID."""
 
+import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from azwi_cli import errors
 from azwi_cli.serviceaccount import names
+from azwi_cli.serviceaccount.known import Credential
 from azwi_commands.world import World, fake_az
 from azwi_common import contract
 from azwi_emulator.messages import Fault
@@ -132,6 +136,108 @@ def test_another_tenants_identity_is_unknown(world: World) -> None:
     annotations = {**thing["metadata"]["annotations"], contract.TENANT_ID_ANNOTATION: "other"}
     world.cluster.put("serviceaccounts", "shop", "far", annotations=annotations)
     assert statuses(world) == {"far": "unknown"}
+
+
+def when_used(world: World, *more: str) -> dict[str, Any]:
+    data = world.run("list", "--last-used", "-o", "json", *more).data
+    return {row["name"]: row["lastUsed"] for row in data["serviceAccounts"]}
+
+
+def test_when_an_identity_last_got_a_token_is_shown_where_it_is_asked_for(world: World) -> None:
+    cart = made(world, "cart")
+    made(world, "till", *IDENTITY)
+    put(world, "bare", "", labels=USE)
+    assert when_used(world) == {"bare": "", "cart": "not reported", "till": "unknown"}
+    assert world.gets_a_token(cart)
+    found = when_used(world)
+    assert re.fullmatch(r"20\d\d-\d\d-\d\dT[\d:]{8}Z", found["cart"])
+    assert found["till"] == "unknown"
+    ran = world.process("list", "--last-used")
+    assert "Why a last use is unknown: The report has nothing of some managed identities" in ran.err
+    head, *lines = ran.out.splitlines()
+    assert head.split()[-2:] == ["LAST", "USED"]
+    assert next(line for line in lines if " cart " in line).split()[-1] == found["cart"]
+    as_yaml = yaml.safe_load(world.run("list", "--last-used", "-o", "yaml").out)
+    assert as_yaml == world.run("list", "--last-used", "-o", "json").data
+    assert "lastUsed" not in world.run("list", "-o", "json").out
+
+
+def test_when_it_was_last_used_is_unknown_with_the_reason_where_it_may_not_be_read(
+    world: World,
+) -> None:
+    made(world, "cart")
+    code = "Authentication_RequestFromNonPremiumTenantOrB2CTenant"
+    refusal = Fault(
+        kind="answer",
+        status=403,
+        at=("reports",),
+        content_type="application/json",
+        body=json.dumps({"error": {"code": code, "message": "No premium license"}}),
+    )
+    world.control.fault(refusal)
+    assert when_used(world) == {"cart": "unknown"}
+    ran = world.run("list", "--last-used")
+    assert " ok " in ran.out
+    assert ran.out.rstrip().endswith("unknown")
+    assert f"sign-in report answers 403 {code}: No premium license" in ran.err
+    assert "AuditLog.Read.All" in ran.err
+
+
+def test_the_report_is_asked_for_once_whatever_is_listed(world: World) -> None:
+    for name in ("cart", "till", "stock"):
+        put(world, name, made(world, name))
+    before = len(world.control.calls("graph"))
+    when_used(world)
+    paths = [call.path for call in world.control.calls("graph")[before:]]
+    assert paths.count("/beta/reports/servicePrincipalSignInActivities") == 1
+
+
+def test_another_tenants_identity_has_no_last_use(world: World) -> None:
+    annotations = {
+        contract.CLIENT_ID_ANNOTATION: "0e1d2c3b-4a59-4687-9bac-d0e1f2a3b4c5",
+        contract.TENANT_ID_ANNOTATION: "other",
+    }
+    world.cluster.put("serviceaccounts", "shop", "far", annotations=annotations)
+    assert when_used(world) == {"far": "unknown"}
+
+
+def test_last_used_and_offline_exclude_each_other(world: World) -> None:
+    ran = world.run("list", "--last-used", "--offline", code=errors.Code.USAGE)
+    assert "--last-used asks Entra ID, and --offline does not." in ran.err
+
+
+@pytest.fixture
+def bound(world: World) -> World:
+    """The service account ``till`` without a credential; its identity has a binding's."""
+    target = world.arm.create("azwi", "till", "westeurope", {})
+    credential = Credential(
+        name="aks-identity-binding",
+        issuer=f"https://ib.oic.prod-aks.azure.com/t/{target.client_id}",
+        subject="any",
+        audience="api://AzureADTokenExchange",
+    )
+    world.arm.put_credential(target, credential)
+    put(world, "till", target.client_id)
+    return world
+
+
+def test_an_account_that_may_use_an_identity_binding_needs_no_credential(bound: World) -> None:
+    target = bound.arm.identity("azwi", "till")
+    assert target is not None
+    bound.cluster.bound.add((names.subject("shop", "till"), target.client_id))
+    assert statuses(bound) == {"till": "identity-binding"}
+
+
+def test_an_identity_binding_of_others_is_no_help(bound: World) -> None:
+    ran = bound.run("list", code=errors.Code.ATTENTION)
+    assert " missing" in ran.out
+    assert "no role here lets the account use that" in ran.err
+
+
+def test_who_may_not_ask_for_rights_is_told_that_a_binding_is_not_known(bound: World) -> None:
+    bound.cluster.faults.append(apiserver.Fault("subjectaccessreviews", status=403))
+    assert statuses(bound) == {"till": "unknown"}
+    assert "subjectaccessreviews" in bound.run("list").err
 
 
 def test_nothing_to_list_is_a_sentence(world: World) -> None:

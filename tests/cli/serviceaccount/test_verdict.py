@@ -5,8 +5,9 @@ import dataclasses
 import pytest
 
 from azwi_cli.serviceaccount.known import Credential
-from azwi_cli.serviceaccount.verdict import Status, Tokens, judged
+from azwi_cli.serviceaccount.verdict import Status, Tokens, Verdict, bound, has_binding, judged
 
+MISSING = Verdict(Status.MISSING, "None is for it.")
 TOKEN = Tokens("https://issuer.example/", "system:serviceaccount:shop:cart", "api://a")
 MINE = Credential(name="m", issuer=TOKEN.issuer, subject=TOKEN.subject, audience=TOKEN.audience)
 
@@ -43,3 +44,20 @@ def test_one_that_matches_counts_whatever_else_is_there() -> None:
 
 def test_a_flexible_credential_is_not_judged() -> None:
     assert judged([dataclasses.replace(MINE, subject="")], TOKEN).status is Status.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    "changes", [{"name": "aks-identity-binding"}, {"audience": "api://AKSIdentityBinding"}]
+)
+def test_a_bindings_credential_is_known_by_its_name_or_its_audience(
+    changes: dict[str, str],
+) -> None:
+    assert has_binding([MINE, dataclasses.replace(MINE, **changes)])
+    assert not has_binding([MINE])
+
+
+def test_a_binding_helps_whoever_may_use_it() -> None:
+    assert bound(MISSING, may_use=True) == Verdict(Status.BINDING)
+    assert bound(MISSING, may_use=False).status is Status.MISSING
+    assert bound(MISSING, may_use=False).why.startswith("None is for it. ")
+    assert bound(MISSING, may_use=None).status is Status.UNKNOWN

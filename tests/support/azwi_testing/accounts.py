@@ -23,10 +23,13 @@ class AccountsServer(ApiServer):
     def __init__(self, issuer: str, control: Control) -> None:
         super().__init__()
         self.issuer, self._control = issuer, control
+        self.bound: set[tuple[str, str]] = set()
+        """Users and the client ids that they may use by an AKS identity binding."""
 
     def clear(self) -> None:
         """Forget every object."""
         self._do(self._objects.clear)
+        self.bound.clear()
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         if request.path == DISCOVERY:
@@ -47,6 +50,12 @@ class AccountsServer(ApiServer):
         kind, namespace, name = _read(request.path)
         held = self._objects.setdefault(kind, {})
         body = json.loads(await request.read() or "{}")
+        if request.path.endswith("/subjectaccessreviews"):
+            spec = body["spec"]
+            asked = (spec["user"], spec["resourceAttributes"]["resource"])
+            is_right = spec["resourceAttributes"]["verb"] == "use-managed-identity"
+            status = {"allowed": is_right and asked in self.bound}
+            return web.json_response({**body, "status": status}, status=201)
         if request.path.endswith("/token"):
             return await self._token(namespace, name, body)
         if request.method == "POST":
