@@ -118,14 +118,14 @@ def _given(env: Env, environ: Mapping[str, str], flags: Mapping[str, str]) -> tu
 
 def parse(kind: Any, text: str) -> Any:
     """The value of ``text`` as ``kind``; ValueError ends a sentence that starts with the name."""
+    if from_text := getattr(kind, "from_text", None):
+        return from_text(text)
     if get_origin(kind) in (types.UnionType,):  # "X | None": None is only ever the default
-        kind = next(arg for arg in get_args(kind) if arg is not types.NoneType)
+        return parse(next(arg for arg in get_args(kind) if arg is not types.NoneType), text)
     if get_origin(kind) is Literal:
         return _choice(get_args(kind), text)
     if get_origin(kind) is tuple:
         return tuple(text.split())
-    if hasattr(kind, "from_text"):
-        return kind.from_text(text)
     if kind is bool:
         return _choice(("true", "false"), text.lower()) == "true"
     if kind is int:

@@ -17,7 +17,7 @@ from typing import Final
 from aiohttp import web
 
 from azwi_common import contract
-from azwi_webhook import errors, mutate, review
+from azwi_webhook import errors, mutate, pods, review
 from azwi_webhook.cluster import Cluster
 from azwi_webhook.metrics import CONTENT_TYPE, Metrics
 from azwi_webhook.review import Call
@@ -82,7 +82,7 @@ class App:
             return Decision("broken", review.deny(call, sentence, review.BROKEN))
 
     async def _mutate(self, call: Call) -> Decision:
-        pod = call.object
+        pod = pods.read(call.object)
         account, around = await self._cluster.about(call.namespace, mutate.account_name(pod))
         if not mutate.takes_part(pod, account, around, self._settings):
             return Decision("unchanged", review.allow(call))

@@ -102,15 +102,16 @@ def decide(
     names.update({name: None for bound in decided for name in defaults.get(bound, {})})
     for name in {**names, **{resource: None for resource, _ in wishes}}:
         usual = {} if name in shared else defaults
-        request, limit = (
-            wishes.get((name, bound)) or usual.get(bound, {}).get(name, "") for bound in decided
-        )
+        request = wishes.get((name, "requests")) or usual.get("requests", {}).get(name, "")
+        limit = wishes.get((name, "limits")) or usual.get("limits", {}).get(name, "")
         if guaranteed and name in COUNTED:
             request = limit = _one(name, wishes, request, limit)
         elif _exceeds(request, limit):
             request, limit = _reconciled(name, wishes, request, limit)
-        decided["requests"].update({name: request} if request else {})
-        decided["limits"].update({name: limit} if limit else {})
+        if request:
+            decided["requests"][name] = request
+        if limit:
+            decided["limits"][name] = limit
     return decided
 
 
