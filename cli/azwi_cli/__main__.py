@@ -29,18 +29,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     except typer.TyperException as error:
         return _misused(error)
     except (KeyboardInterrupt, typer.Abort):
-        return _told("Interrupted.", errors.Code.INTERRUPTED)
+        return _interrupted()
     except BrokenPipeError:
         # Whoever read the output has left: say nothing, and let nothing be said at exit either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return errors.Code.FAILED
     except Exception as error:  # noqa: BLE001  # the last resort: a traceback helps no user
         return _told(f"{type(error).__name__}: {error}. {_REPORT}", errors.Code.FAILED)
-    return int(result or 0)
+    # Typer does not let Ctrl-C through: it makes it an exit code, which no command has otherwise.
+    return _interrupted() if result == errors.Code.INTERRUPTED else int(result or 0)
+
+
+def _interrupted() -> int:
+    return _told("Interrupted.", errors.Code.INTERRUPTED)
 
 
 def _told(sentence: str, code: int) -> int:
-    if output.is_debugging():
+    if output.is_debugging() and sys.exception():
         traceback.print_exc()
     print(f"azwi: {output.printable(sentence)}", file=sys.stderr)
     return code

@@ -55,6 +55,14 @@ class Denied(AzwiError):
     code = Code.DENIED
 
 
+class NoLogin(Denied):
+    """Nobody is logged in."""
+
+
+class Forbidden(Denied):
+    """Whoever is logged in may not do it."""
+
+
 class Rejected(AzwiError):
     """A peer understands what is asked, and finds it wrong; trying again does not help."""
 

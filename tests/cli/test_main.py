@@ -102,7 +102,7 @@ def test_a_reader_that_leaves_is_no_error_to_speak_of() -> None:
     assert ended.returncode == errors.Code.FAILED
 
 
-def test_ctrl_c_ends_it_with_130_and_not_a_word(authority: Authority) -> None:
+def test_ctrl_c_ends_it_with_130_and_says_so(authority: Authority) -> None:
     with serve(authority.server()) as site:
         site.replies["/.well-known/openid-configuration"] = Reply(b"{}", pause=5)
         command = [sys.executable, "-m", "azwi_cli", "oidc", "check", site.url]
@@ -119,7 +119,7 @@ def test_ctrl_c_ends_it_with_130_and_not_a_word(authority: Authority) -> None:
             time.sleep(0.02)
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=15)
-    assert (process.returncode, said) == (errors.Code.INTERRUPTED, b"")
+    assert (process.returncode, said) == (errors.Code.INTERRUPTED, b"azwi: Interrupted.\n")
 
 
 def test_the_text_of_others_does_not_steer_the_terminal() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from azwi_testing import cluster
+from azwi_testing import cluster, plain_environment
 from azwi_testing.cluster import CommandFailed, EntraId, Namespace, eventually
 from azwi_testing.installed import CURL, URL, Webhook, account, pod, token, workload
 
@@ -34,13 +34,15 @@ def kubectl_folder() -> Path:
     return max(built, key=lambda path: path.stat().st_mtime).parent
 
 
-def doctor(home: Namespace, *arguments: str) -> dict[str, Any]:
+def doctor(home: Namespace, *arguments: str, **variables: str) -> dict[str, Any]:
     """What it says, by object: the names of checks that do not pass; run in the cluster's net."""
     kubeconfig = f"--kubeconfig={cluster.RUNNING}/admin.kubeconfig"
     command = [sys.executable, "-m", "azwi_cli", "doctor", *arguments, "-n", home.name, kubeconfig]
+    command += [] if variables else ["--no-entra"]  # whoever runs the tests may be logged in
+    known = plain_environment()
     done = subprocess.run(
         [cluster.SCRIPT, "ns", *command, "-o", "json"],
-        env={**os.environ, "PATH": f"{kubectl_folder()}:{os.environ['PATH']}"},
+        env={**known, "PATH": f"{kubectl_folder()}:{known['PATH']}", **variables},
         capture_output=True,
         text=True,
         timeout=120,
@@ -82,6 +84,16 @@ def test_what_entra_id_refuses_is_read_from_the_proxys_log(home: Namespace) -> N
     home.wait("pod/stranger", READY)
     home.execute("stranger", "app", *CURL, f"{URL}https://vault.azure.net")
     assert doctor(home, "stranger")[f"pod {home.name}/stranger"] == ["entra-says"]
+
+
+def test_an_identity_that_the_tenant_does_not_have_is_found_by_asking_entra_id(
+    home: Namespace, entra: EntraId, tmp_path: Path
+) -> None:
+    home.apply(account("gone", client_id=STRANGER))
+    home.apply(pod("gone", spec={"serviceAccountName": "gone"}))
+    variables = entra.of_azwi(tmp_path)
+    found = doctor(home, "gone", "--auth-method", "workload_identity", **variables)
+    assert "identity" in found[f"pod {home.name}/gone"]
 
 
 def test_a_pod_that_was_created_without_the_label_is_told_so(home: Namespace) -> None:

@@ -20,27 +20,8 @@ class Azwi:
     """``azwi sa`` for the service account ``app``, as an administrator of cluster and tenant."""
 
     def __init__(self, entra: EntraId, namespace: Namespace, folder: Path) -> None:
-        announced = entra.announced
-        cloud = {
-            "name": "azwi-emulator",
-            "authentication": {
-                "loginEndpoint": announced["authorityHost"],
-                "audiences": ["https://management.azure.com/"],
-            },
-            "resourceManager": announced["armUrl"],
-            "microsoftGraphResourceId": announced["graphUrl"],
-        }
-        file = folder / "cloud.json"
-        file.write_text(json.dumps(cloud))
-        self._variables = {
-            "AZWI_AZURE_ENV_FILE": str(file),
-            "AZURE_TENANT_ID": announced["tenantId"],
-            "AZURE_SUBSCRIPTION_ID": announced["subscriptionId"],
-            "AZURE_CLIENT_ID": announced["clientId"],
-            "AZURE_FEDERATED_TOKEN_FILE": announced["tokenFile"],
-            "SSL_CERT_FILE": announced["caFile"],
-            "KUBECONFIG": f"{cluster.RUNNING}/admin.kubeconfig",
-        }
+        kubeconfig = f"{cluster.RUNNING}/admin.kubeconfig"
+        self._variables = {**entra.of_azwi(folder), "KUBECONFIG": kubeconfig}
         self._account = (
             *("--service-account-namespace", namespace.name),
             *("--service-account-name", "app"),

@@ -1,8 +1,8 @@
 """``azwi doctor``: says why a pod gets no token.
 
 ``collect`` asks the cluster for ``facts``, ``within`` a running azwi-proxy, ``offline_facts``
-reads files; ``examine`` has the checks in their order, each module of them pure. ``messages`` and
-``codes`` explain Entra ID's errors.
+reads files, ``entra`` asks Azure; ``examine`` has the checks in their order, each module of them
+pure. ``messages`` and ``codes`` explain Entra ID's errors.
 """
 
 from pathlib import Path
@@ -12,6 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from azwi_cli import kube, output
+from azwi_cli.serviceaccount import groups, options
 
 if TYPE_CHECKING:
     from azwi_cli.doctor.examine import Patient
@@ -44,6 +45,7 @@ NamespaceOption = Annotated[
 
 
 @app.command()
+@groups.takes
 def check(
     target: Annotated[
         str | None,
@@ -67,9 +69,19 @@ def check(
         Path | None,
         typer.Option(help="File with the output of az identity federated-credential list."),
     ] = None,
+    entra: Annotated[
+        bool | None,
+        typer.Option(
+            "--entra/--no-entra",
+            help="Read the federated credentials from Entra ID and ARM; else they are read where"
+            " the Azure CLI is logged in or --auth-method is given.",
+        ),
+    ] = None,
     form: output.FormatOption = output.Format.TABLE,
     kubeconfig: kube.KubeconfigOption = None,
     context: kube.ContextOption = None,
+    *,
+    auth: options.Auth,
 ) -> None:
     """Check a pod, a workload or a namespace.
 
@@ -96,6 +108,7 @@ def check(
         patients.append(examine.cluster(around))
         found = collector.pods(named, around)
     found = _completed(found, in_pod, federated_credentials, kubeconfig, context)
+    found = _with_entra(found, auth, entra, wanted=not (filename or federated_credentials))
     patients += [examine.pod(facts) for facts in found]
     if not found:
         patients.append(_nobody(namespace))
@@ -183,6 +196,19 @@ def _completed(
             for facts in found
         ]
     return found
+
+
+def _with_entra(
+    found: "list[Facts]", auth: options.Auth, entra: bool | None, *, wanted: bool
+) -> "list[Facts]":
+    """With what Entra ID and ARM know; unasked for, where it is ``wanted`` and may be read."""
+    if entra is False or (entra is None and not wanted):
+        return found
+    from azwi_cli.doctor import entra as directory
+
+    if entra is None and not directory.is_at_hand(auth):
+        return found
+    return directory.completed(found, auth, is_asked_for=bool(entra))
 
 
 def _nobody(namespace: str) -> "Patient":

@@ -10,6 +10,7 @@ from azwi_cli.doctor import (
     accounts,
     asking,
     credentials,
+    federated,
     injected,
     inside,
     opting_in,
@@ -53,7 +54,9 @@ def _pod(facts: Facts) -> Iterator[Check]:
     yield from injected.checks(facts)
     yield from told.checks(facts)
     yield from running.checks(facts)
-    yield from credentials.checks(facts)
+    found = federated.findings(facts)
+    yield from (item.check for item in found)
+    yield from credentials.said(facts, {item.refusal for item in found if item.refusal})
     yield from inside.checks(facts)
 
 

@@ -4,11 +4,13 @@ Objects of Kubernetes stay the dicts that they are. What could not be read is ``
 reason, and a check says that it does not know rather than that all is well.
 """
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
 from azwi_cli.checks import Check
+from azwi_cli.serviceaccount.known import Credential, Target
 from azwi_common import contract
 
 Object = Mapping[str, Any]
@@ -25,6 +27,30 @@ class Unread:
 
 
 T = TypeVar("T")
+_EXCHANGE: Final = "token exchange"  # how azwi-proxy logs each
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """An error of Entra ID."""
+
+    client_id: str
+    """In lower case; empty where it is not known which."""
+    code: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """An identity of a pod, and what Entra ID knows of it."""
+
+    client_id: str
+    found: Target | Unread | None
+    """None: there is none of that client id."""
+    credentials: tuple[Credential, ...] = ()
+    tenant_id: str = ""
+    """Where it was looked for."""
+    remedy: str = ""
+    """What to do where it may not be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +102,9 @@ class Facts:
     inside: Object | Unread | None = None
     """What ``azwi-proxy --diagnose`` says; None: it was not asked."""
     credentials: Sequence[Object] | None = None
-    """Federated credentials of the identity; None: nobody has said them."""
+    """Federated credentials of the identity, of a file; None: nobody has said them."""
+    entra: Sequence[Asked] = ()
+    """The identities, as Entra ID and ARM know them; empty where they were not asked."""
 
     @property
     def labels(self) -> Mapping[str, Any]:
@@ -102,6 +130,15 @@ class Facts:
     def subject(self) -> str:
         """Of the pod's service account token."""
         return f"system:serviceaccount:{self.around.namespace}:{self.account_name}"
+
+    @property
+    def exchanges(self) -> Mapping[tuple[str, str], Object]:
+        """The last exchange of each client and scope, in azwi-proxy's log."""
+        last: dict[tuple[str, str], Object] = {}
+        for entry in map(_exchange, self.log.splitlines()):
+            if entry:
+                last[str(entry.get("client")), str(entry.get("scope"))] = entry
+        return last
 
     def account_annotation(self, name: str) -> str:
         """Of the service account; empty where it is not there or not known."""
@@ -169,6 +206,14 @@ class Facts:
     def was_given(self) -> bool:
         """Whether some container has the variable with the token's path."""
         return any(contract.FEDERATED_TOKEN_FILE in variables(item) for item in self.containers())
+
+
+def _exchange(line: str) -> Object:
+    try:
+        entry = json.loads(line)
+    except (ValueError, RecursionError):
+        return {}
+    return entry if isinstance(entry, dict) and entry.get("msg") == _EXCHANGE else {}
 
 
 def part(data: Any, *names: str) -> Mapping[str, Any]:

@@ -25,13 +25,21 @@ def completed(
             accounts[key] = offline.account(key[1], found)
         if key[0] not in namespaces and (found := _metadata(cluster, "namespaces", key[0])):
             namespaces[key[0]] = found.get("labels") or {}
-    version = json.loads(cluster.get("/version"))
     return dataclasses.replace(
-        known,
-        accounts=accounts,
-        namespaces=namespaces,
-        minor=minor_of(str(version.get("gitVersion"))),
+        known, accounts=accounts, namespaces=namespaces, minor=_minor(cluster)
     )
+
+
+def _minor(cluster: kube.Cluster) -> int:
+    """What decides whether sidecars are native; raises Unavailable where it is no version."""
+    try:
+        return minor_of(str(json.loads(cluster.get("/version"))["gitVersion"]))
+    except (ValueError, LookupError, TypeError) as error:
+        raise errors.Unavailable(
+            f"The API server's version cannot be read: {error}.",
+            "Leave out --from-cluster, and give --kubernetes-version and the service accounts'"
+            " files in its place.",
+        ) from error
 
 
 def _path(namespace: str, name: str) -> tuple[str, ...]:

@@ -91,6 +91,10 @@ class Graph:
                 return str(name)
         return ""
 
+    def has_principal(self, client_id: str) -> bool:
+        """Whether the tenant has a service principal of this client id."""
+        return self._found(f"/servicePrincipals(appId='{client_id}')") is not None
+
     def create(self, name: str) -> Target:
         """A new application, in this tenant alone; or that which an interrupted run made.
 

@@ -66,11 +66,11 @@ def no_credential(says: str) -> errors.AzwiError:
     """There is nothing to log in with."""
     sentence = _first_line(says)
     if "az login" in says or "Azure CLI" in says:
-        return errors.Denied(
+        return errors.NoLogin(
             f"The Azure CLI gives no token: {sentence}",
             "Run az login, or choose another --auth-method.",
         )
-    return errors.Denied(f"There is no login: {sentence}", "Check --auth-method and its flags.")
+    return errors.NoLogin(f"There is no login: {sentence}", "Check --auth-method and its flags.")
 
 
 def no_token(says: str) -> errors.AzwiError:
@@ -91,7 +91,7 @@ def refused(peer: Peer, status: int, code: str, says: str) -> errors.AzwiError:
     if status == 401:
         return errors.Denied(sentence, "Log in again, or check --azure-env and --tenant-id.")
     if status == 403:
-        return errors.Denied(sentence, peer.rights)
+        return errors.Forbidden(sentence, peer.rights)
     if status == 404:
         return errors.NotFound(sentence, "Check the names and ids; what is new takes a moment.")
     if status == 429 or status >= 500:

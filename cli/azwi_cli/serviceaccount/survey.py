@@ -1,12 +1,11 @@
 """``azwi sa list``: what the cluster has, and what Entra ID makes of it, where it may be read."""
 
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 from azwi_cli import errors, kube, output
 from azwi_cli.serviceaccount import names, options, uses
 from azwi_cli.serviceaccount.accounts import Accounts, Listed
-from azwi_cli.serviceaccount.known import Account, Credential, Kind, Target
+from azwi_cli.serviceaccount.directory import Directory
 from azwi_cli.serviceaccount.login import Login
 from azwi_cli.serviceaccount.peers import Peers
 from azwi_cli.serviceaccount.verdict import (
@@ -19,8 +18,6 @@ from azwi_cli.serviceaccount.verdict import (
     judged,
 )
 from azwi_common import contract
-
-T = TypeVar("T")
 
 
 def run(
@@ -38,7 +35,7 @@ def run(
     accounts = Accounts(lambda: kube.Cluster(cluster.kubeconfig, cluster.context))
     listed = list(accounts.listed(where.namespace or ""))
     peers = Peers(Login(auth), accounts)
-    directory = None if where.offline else _Directory(peers)
+    directory = None if where.offline else Directory(peers)
     audience = issuer.audience or Login(auth).cloud.audience
     signed_by = issuer.service_account_issuer_url or ""
     if directory and not signed_by:
@@ -65,98 +62,7 @@ def _explain(data: dict[str, Any]) -> None:
         output.note(f"Why a last use is unknown: {why}")
 
 
-@dataclass(frozen=True)
-class _Known:
-    target: Target
-    credentials: tuple[Credential, ...]
-
-
-class _Directory:
-    """Identities by client id, each asked for once; and whoever refuses is not asked again."""
-
-    def __init__(self, peers: Peers) -> None:
-        self._peers = peers
-        self._known: dict[str, _Known | errors.AzwiError | None] = {}
-        self._identities: dict[str, Target] | None = None
-        self._tenant: str | errors.AzwiError | None = None
-        self._no_graph: errors.AzwiError | None = None
-
-    @property
-    def tenant_id(self) -> str:
-        """Raises AzwiError where nobody is logged in."""
-        if self._tenant is None:
-            try:
-                self._tenant = self._peers.login.tenant_id
-            except errors.AzwiError as error:
-                self._tenant = error
-        return _or_raised(self._tenant)
-
-    def managed(self) -> frozenset[str]:
-        """Client ids of the managed identities that were looked up, in lower case."""
-        return frozenset(
-            client_id.lower()
-            for client_id, known in self._known.items()
-            if isinstance(known, _Known) and known.target.kind is Kind.IDENTITY
-        )
-
-    def may_use_binding(self, namespace: str, name: str, client_id: str) -> bool | None:
-        """Whether the cluster's rights let a service account use it; None: nobody may say."""
-        try:
-            return self._peers.accounts.may_use(Account(namespace, name), client_id)
-        except errors.AzwiError as error:
-            output.debug(f"whether it may use an identity binding cannot be asked: {error}")
-            return None
-
-    def look_up(self, client_id: str) -> _Known | None:
-        """Raises AzwiError where nobody may say whether it exists."""
-        if client_id not in self._known:
-            try:
-                self._known[client_id] = self._asked(client_id)
-            except errors.AzwiError as error:
-                self._known[client_id] = error
-        return _or_raised(self._known[client_id])
-
-    def _asked(self, client_id: str) -> _Known | None:
-        target = self._of_subscription().get(client_id.lower()) or self._of_graph(client_id)
-        return _Known(target, self._peers.credentials(target)) if target else None
-
-    def _of_graph(self, client_id: str) -> Target | None:
-        if self._no_graph:
-            raise self._no_graph
-        try:
-            graph = self._peers.graph
-            if found := graph.by_client_id(client_id):
-                return found
-            resource_id = graph.managed_identity(client_id)
-        except errors.AzwiError as error:
-            self._no_graph = error
-            raise
-        name = resource_id.rpartition("/")[2]
-        made = Target(kind=Kind.IDENTITY, id=resource_id, name=name, client_id=client_id)
-        return made if resource_id else None
-
-    def _of_subscription(self) -> dict[str, Target]:
-        """Managed identities by client id: readable to many who may not read Graph."""
-        if self._identities is None:
-            self._identities = {}
-            if self._peers.login.has_subscription:
-                try:
-                    listed = self._peers.arm().identities()
-                    self._identities = {one.client_id.lower(): one for one in listed}
-                except errors.AzwiError as error:
-                    output.debug(f"managed identities cannot be listed: {error}")
-        return self._identities
-
-
-def _or_raised(found: T | errors.AzwiError) -> T:
-    if isinstance(found, errors.AzwiError):
-        raise found
-    return found
-
-
-def _row(
-    one: Listed, directory: _Directory | None, signed_by: str, audience: str
-) -> dict[str, Any]:
+def _row(one: Listed, directory: Directory | None, signed_by: str, audience: str) -> dict[str, Any]:
     annotations = one.existing.annotations
     client_id = annotations.get(contract.CLIENT_ID_ANNOTATION, "")
     tenant_id = annotations.get(contract.TENANT_ID_ANNOTATION, "")
@@ -174,7 +80,7 @@ def _row(
 
 
 def _judged(
-    one: Listed, client_id: str, tenant_id: str, directory: _Directory | None, token: Tokens
+    one: Listed, client_id: str, tenant_id: str, directory: Directory | None, token: Tokens
 ) -> tuple[str, Verdict]:
     """The identity's name, where it is known, and what is to be said of it."""
     if not client_id:

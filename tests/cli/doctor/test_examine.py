@@ -1,6 +1,7 @@
 """Every fault that is seeded is found, by its own check, and a healthy pod is left in peace."""
 
 import copy
+import dataclasses
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +11,8 @@ import pytest
 
 from azwi_cli.checks import Check, Status
 from azwi_cli.doctor import examine
-from azwi_cli.doctor.facts import Facts, Unread
+from azwi_cli.doctor.facts import Asked, Facts, Unread
+from azwi_cli.serviceaccount.known import Credential, Kind, Target
 from azwi_commands import patients
 from azwi_common import contract
 from azwi_testing import admission
@@ -89,6 +91,19 @@ def claims(**given: Any) -> Facts:
 
 def credential(**given: Any) -> Facts:
     return patients.facts(credentials=(patients.credential(**given),))
+
+
+TARGET = Target(kind=Kind.IDENTITY, id="/", name="app", client_id="c1")
+
+
+def entra(*credentials: Credential, target: Any = TARGET, log: str = "") -> Facts:
+    asked = Asked(client_id="c1", found=target, credentials=credentials, tenant_id="t")
+    return patients.facts(credentials=None, entra=(asked,), log=log)
+
+
+def entra_credential(subject: str = patients.SUBJECT) -> Credential:
+    audience = contract.TOKEN_EXCHANGE_AUDIENCE
+    return Credential(name="shop-app", issuer=patients.ISSUER, subject=subject, audience=audience)
 
 
 def app(pod: Any) -> Any:
@@ -370,6 +385,27 @@ FAULTS: dict[str, tuple[Callable[[], Facts], str, Status]] = {
         "credentials-count",
         WARN,
     ),
+    "Entra ID's side has another subject": (
+        lambda: entra(entra_credential(subject="system:serviceaccount:other:app")),
+        "credential",
+        FAIL,
+    ),
+    "Entra ID's side has none, and the log says it too": (
+        lambda: entra(log=LOG % "AADSTS70025"),
+        "credential",
+        FAIL,
+    ),
+    "the identity was deleted": (
+        lambda: entra(target=None, log=LOG % "AADSTS700016"),
+        "identity",
+        FAIL,
+    ),
+    "Entra ID may not be asked": (lambda: entra(target=Unread("no.")), "credential", WARN),
+    "the identity is nearly full": (
+        lambda: entra(entra_credential(), *(entra_credential(subject=f"s{n}") for n in range(18))),
+        "credentials-count",
+        WARN,
+    ),
     "Entra ID refuses": (lambda: patients.facts(log=LOG % "AADSTS700016"), "entra-says", FAIL),
     "Entra ID cannot be reached": (
         lambda: patients.facts(log=LOG % "timeout"),
@@ -453,6 +489,7 @@ def admitted(pod: Any, **settings: str) -> Any:
 HEALTHY = {
     "with the sidecar": patients.facts(),
     "before anybody asked inside": patients.facts(inside=None, credentials=None),
+    "after Entra ID was asked": entra(entra_credential()),
     "with proxy-only": patients.facts(pod=patients.pod({"proxy-only": "true"})),
     "with a container that is skipped": changed(
         lambda pod: (
@@ -529,7 +566,8 @@ def test_programs_read_status_and_checks_of_each() -> None:
 
 def test_the_page_on_the_doctor_shows_what_is_printed() -> None:
     page = (Path(__file__).parents[3] / "docs/doctor.md").read_text()
-    ill = patients.facts(
-        credentials=(patients.credential(issuer=patients.ISSUER[:-1]),), inside=None
-    )
+    place = "/subscriptions/SUBSCRIPTION/resourcegroups/shop/providers/Microsoft.ManagedIdentity"
+    app = dataclasses.replace(TARGET, id=f"{place}/userAssignedIdentities/app")
+    slip = dataclasses.replace(entra_credential(), issuer=patients.ISSUER[:-1])
+    ill = dataclasses.replace(entra(slip, target=app), inside=None)
     assert f"```\n{examine.as_text([examine.pod(ill)], whole=True)}\n```\n" in page

@@ -71,3 +71,18 @@ def test_a_pod_keeps_the_mode_that_it_was_made_with() -> None:
 def test_a_part_that_is_no_object_is_an_empty_one() -> None:
     assert facts.part({"a": {"b": [1]}}, "a", "b") == {}
     assert facts.part(None, "a") == {}
+
+
+def test_the_last_exchange_of_each_client_and_scope_is_kept() -> None:
+    lines = [
+        '{"msg": "token exchange", "client": "a", "scope": "s", "reason": "timeout"}',
+        '{"msg": "token exchange", "client": "a", "scope": "s", "reason": "ok"}',
+        '{"msg": "token exchange", "client": "b", "scope": "s", "reason": "timeout"}',
+        '{"msg": "listening"}',
+        "no JSON",
+    ]
+    found = patients.facts(log="\n".join(lines)).exchanges
+    assert {key: entry["reason"] for key, entry in found.items()} == {
+        ("a", "s"): "ok",
+        ("b", "s"): "timeout",
+    }

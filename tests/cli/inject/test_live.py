@@ -3,7 +3,9 @@
 import json
 from pathlib import Path
 
-from azwi_cli import kube
+import pytest
+
+from azwi_cli import errors, kube
 from azwi_cli.inject import live, manifests, offline
 from azwi_common import contract
 from azwi_testing import admission
@@ -33,3 +35,14 @@ def test_accounts_namespaces_and_version_are_the_clusters_and_files_win(tmp_path
     assert ("shop", "absent") not in found.accounts
     assert found.namespaces["shop"] == {contract.POD_SECURITY_LABEL: "baseline"}
     assert found.minor == 30
+
+
+def test_a_version_that_is_none_of_kubernetes_is_a_sentence_with_the_way_out(
+    tmp_path: Path,
+) -> None:
+    known = offline.Known({}, {}, offline.settings({}), 32, "shop")
+    with ApiServer("edge") as api:
+        cluster = kube.Cluster(Path(api.kubeconfig(tmp_path)))
+        with pytest.raises(errors.Unavailable, match="not 'edge'") as told:
+            live.completed(known, [], cluster)
+    assert "--kubernetes-version" in told.value.remedy

@@ -13,7 +13,7 @@ ARM = refusals.arm("https://arm.example")
     ("status", "kind", "told"),
     [
         (401, errors.Denied, "Log in again"),
-        (403, errors.Denied, "Application Developer"),
+        (403, errors.Forbidden, "Application Developer"),
         (404, errors.NotFound, "Check the names"),
         (429, errors.Unavailable, "goes on where it stopped"),
         (503, errors.Unavailable, "goes on where it stopped"),

@@ -101,6 +101,29 @@ class EntraId:
         """The PEM certificate of its CA."""
         return Path(self.announced["caFile"]).read_text()
 
+    def of_azwi(self, folder: Path) -> dict[str, str]:
+        """The variables of whoever runs ``azwi`` with this Azure and ``workload_identity``."""
+        announced = self.announced
+        cloud = {
+            "name": "azwi-emulator",
+            "authentication": {
+                "loginEndpoint": announced["authorityHost"],
+                "audiences": ["https://management.azure.com/"],
+            },
+            "resourceManager": announced["armUrl"],
+            "microsoftGraphResourceId": announced["graphUrl"],
+        }
+        file = folder / "cloud.json"
+        file.write_text(json.dumps(cloud))
+        return {
+            "AZWI_AZURE_ENV_FILE": str(file),
+            "AZURE_TENANT_ID": announced["tenantId"],
+            "AZURE_SUBSCRIPTION_ID": announced["subscriptionId"],
+            "AZURE_CLIENT_ID": announced["clientId"],
+            "AZURE_FEDERATED_TOKEN_FILE": announced["tokenFile"],
+            "SSL_CERT_FILE": announced["caFile"],
+        }
+
     def exchanges(self) -> list[Mapping[str, Any]]:
         """The token requests seen, oldest first."""
         found: list[Mapping[str, Any]] = self._call("GET", "exchanges")["exchanges"]
