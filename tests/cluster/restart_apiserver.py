@@ -32,9 +32,9 @@ def main(log: Path) -> None:
 
 
 def _runs(folder: Path) -> bool:
-    """Whether the process is there, and is not one that has ended and nobody has collected."""
+    """Whether the process still holds anything, such as its port: a zombie does not."""
     try:
-        return bool((folder / "cmdline").read_bytes())
+        return (folder / "stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
         return False
 
