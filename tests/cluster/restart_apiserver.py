@@ -6,10 +6,13 @@ Asked to end it would take a minute, for its watches; then controllers and kubel
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
 from pathlib import Path
+
+PORT = 6443
 
 
 def main(log: Path) -> None:
@@ -22,7 +25,7 @@ def main(log: Path) -> None:
         raise SystemExit("no kube-apiserver runs here")
     os.kill(int(folder.name), signal.SIGKILL)
     until = time.monotonic() + 30
-    while time.monotonic() < until and _runs(folder):
+    while time.monotonic() < until and not _is_free(PORT):
         time.sleep(0.1)
     with log.open("ab") as out:
         # Nobody waits for it: it lives as long as the cluster.
@@ -31,12 +34,15 @@ def main(log: Path) -> None:
         )
 
 
-def _runs(folder: Path) -> bool:
-    """Whether the process still holds anything, such as its port: a zombie does not."""
-    try:
-        return (folder / "stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
+def _is_free(port: int) -> bool:
+    """Whether somebody may listen there again: threads of the dead let go of it one by one."""
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind(("0.0.0.0", port))
+        except OSError:
+            return False
+        return True
 
 
 if __name__ == "__main__":
