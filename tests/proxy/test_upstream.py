@@ -11,7 +11,11 @@ import time
 from collections.abc import Callable
 from http.client import HTTPConnection, IncompleteRead
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
+from unittest.mock import Mock
 
+import aiohttp
 import pytest
 
 from azwi_proxy import upstream
@@ -318,6 +322,24 @@ async def test_an_answer_that_pauses_in_its_middle_is_waited_for(
             await asyncio.wait_for(reader.readuntil(b"0\r\n\r\n"), 3) == b"5\r\nworld\r\n0\r\n\r\n"
         )
         writer.close()
+
+
+async def test_an_answer_that_ends_just_as_it_is_glanced_at_is_whole(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(upstream, "GLANCE", 0.05)
+    loop = asyncio.get_running_loop()
+    content = aiohttp.StreamReader(Mock(), 2**16, loop=loop)
+    answer = SimpleNamespace(content=content, connection=Mock())
+
+    def end() -> None:  # as aiohttp does it, which lets go of the connection with the last byte
+        content.feed_data(b"world")
+        content.feed_eof()
+        answer.connection = None
+
+    loop.call_later(0.05, end)
+    loop.call_soon(time.sleep, 0.1)  # both timers are due in one round of the loop
+    assert await upstream._piece(cast(aiohttp.ClientResponse, answer)) == b"world"
 
 
 def _hello_then(more: bytes, pause: float = 0.1) -> Callable[[Seen, socket.socket], None]:
