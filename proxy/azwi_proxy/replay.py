@@ -3,14 +3,17 @@
 A client that asks in a loop sends the same head every time. Parsing it again would give the same
 request, the store the same token, and the body the same seconds: so ``server`` may send the same
 answer without any of it. Nothing outlives its second; whatever is not exactly one plain GET head
-on an idle connection takes the long way.
+on an idle connection takes the long way. Nor is anything kept for a head that comes for the first
+time: SDKs that put an id of its own into each request never send one twice.
 """
 
 import time
+from array import array
 from collections.abc import Callable
 
 MAX_HEADS = 256  # different heads a second; more are simply parsed
 MAX_HEAD = 4096  # bytes
+SEEN = 1024  # heads that are known to have come, by a hash
 _END = b"\r\n\r\n"
 # A body, or a change of protocol, would begin behind the head.
 _NOT_PLAIN = (b"content-length", b"transfer-encoding", b"upgrade", b"expect")
@@ -23,6 +26,7 @@ class Replay:
         self._clock = clock
         self._second = 0
         self._answers: dict[bytes, bytes] = {}
+        self._seen = array("q", bytes(8 * SEEN))
         self._count = 0
 
     def answer(self, head: bytes) -> bytes | None:
@@ -33,6 +37,12 @@ class Replay:
         if answer is not None:
             self._count += 1
         return answer
+
+    def comes_again(self, head: bytes) -> bool:
+        """Whether ``head`` has come before, some 1,000 others ago at most."""
+        mark = hash(head)
+        before, self._seen[mark % SEEN] = self._seen[mark % SEEN], mark
+        return before == mark
 
     def remember(self, head: bytes, answer: bytes, second: int) -> None:
         """Keep ``answer``, which was spelled in Unix second ``second``, for the rest of it."""

@@ -71,7 +71,8 @@ class _Protocol(RequestHandler):
         finished = await super().finish_response(request, resp, start_time)
         if self._plain and resp.keep_alive:
             self._unanswered -= 1
-            if self._head and isinstance(resp, application.StoredAnswer):
+            stored = self._head and isinstance(resp, application.StoredAnswer)
+            if stored and self._replay.comes_again(self._head):
                 self._replay.remember(self._head, _spelled(resp, request), resp.second)
         return finished
 

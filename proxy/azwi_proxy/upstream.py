@@ -199,7 +199,7 @@ async def _piece(answer: aiohttp.ClientResponse) -> bytes:
             async with asyncio.timeout(GLANCE):
                 return await answer.content.read(CHUNK)
         except TimeoutError:
-            if answer.content.is_eof():  # it ended just now, and so aiohttp let go of its connection
+            if answer.content.is_eof():  # it ended just now, and aiohttp let go of the connection
                 continue
             connection = answer.connection
             if connection is None or connection.transport is None:

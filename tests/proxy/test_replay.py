@@ -50,6 +50,26 @@ def test_an_answer_that_took_longer_than_its_second_is_not_kept(clock: Clock) ->
     assert answers.answer(HEAD) is None
 
 
+def test_a_head_comes_again_from_its_second_time_on(clock: Clock) -> None:
+    answers = Replay(clock)
+    assert [answers.comes_again(HEAD) for _ in range(3)] == [False, True, True]
+    assert not answers.comes_again(HEAD + b"x")
+    clock.now += 100
+    assert answers.comes_again(HEAD)
+
+
+def test_heads_that_never_come_again_neither_grow_nor_hide_one_that_does(clock: Clock) -> None:
+    answers = Replay(clock)
+    size = len(answers._seen)
+    found = 0
+    for number in range(10_000):
+        found += answers.comes_again(b"%d" % number)
+        if number % 100 == 0:
+            found += answers.comes_again(HEAD)
+    assert len(answers._seen) == size
+    assert 60 < found < 100  # of 100, nine in ten of which find their place as they left it
+
+
 def test_different_heads_are_bounded(clock: Clock) -> None:
     answers = Replay(clock)
     for number in range(1000):

@@ -24,9 +24,9 @@ import pytest
 import yaml
 
 from azwi_common import contract
-from azwi_testing import admission
-from azwi_webhook import mutate
-from azwi_webhook.errors import Refused
+from azwi_testing import admission, webhooks
+from azwi_webhook import mutate, review
+from azwi_webhook.errors import BadCall, Refused
 from azwi_webhook.settings import Settings
 
 CASES = sorted(path for path in (Path(__file__).parent / "golden").iterdir() if path.is_dir())
@@ -109,6 +109,27 @@ def test_a_second_admission_changes_nothing_and_the_first_changed_no_input(case:
     assert json.dumps(pod) == before
     after = admission.applied(pod, admitted.patch)
     assert mutate.admit(after, account, around, settings).patch == []
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_what_a_review_leaves_out_of_a_pod_decides_nothing(case: Path) -> None:
+    pod, account, around, settings = inputs(case)
+    try:
+        read = review.parse(json.dumps(webhooks.review(pod)).encode()).object
+    except BadCall:
+        with pytest.raises(Refused):
+            mutate.admit(pod, account, around, settings)
+        return
+    assert mutate.takes_part(read, account, around, settings) == mutate.takes_part(
+        pod, account, around, settings
+    )
+    decided = []
+    for either in (pod, read):
+        try:
+            decided.append(mutate.admit(either, account, around, settings))
+        except Refused as refused:
+            decided.append(refused.sentence)
+    assert decided[0] == decided[1]
 
 
 def test_what_comes_of_it_is_a_pod_by_kubernetes_own_schemas() -> None:

@@ -6,7 +6,8 @@ that the author of the pod is told everything at once.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, Self
+from functools import lru_cache
+from typing import Any, Final, Literal, Self
 
 from azwi_common import contract
 from azwi_common.identities import Guid, IdentityMap, Tenant
@@ -23,6 +24,11 @@ PROXY_SETTINGS: Mapping[str, Any] = {
     contract.LOG_LEVEL: Literal["debug", "info", "warning", "warn", "error"],
 }
 """What azwi-proxy takes, by variable; a test compares them with its own settings."""
+
+
+KEPT: Final = 256
+"""Answers that are remembered: the pods of one Deployment ask for the same, word for word."""
+_ONLY_TEXT = {str}
 
 
 class Flag(int):
@@ -48,7 +54,7 @@ class Seconds(int):
         return cls(text)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)  # compared by identity: they key caches
 class Wishes:
     """What is asked for, with defaults where nothing is."""
 
@@ -115,7 +121,30 @@ def read(
 
     ``suffix``: of the annotation that asks for the custom token endpoint; empty: there is none.
     ``has_proxy``: azwi-proxy is there; then environment mode by its annotation asks for the rest.
+    The same annotations get the same object again, by which others remember what follows from it.
     """
+    ours = {name: text for name, text in of_pod.items() if name.startswith(contract.PREFIX)}
+    if {*map(type, ours.values()), *map(type, of_account.values())} - _ONLY_TEXT:
+        return _read(ours, of_account, account, suffix, has_proxy)
+    return _read_before(
+        frozenset(ours.items()), frozenset(of_account.items()), account, suffix, has_proxy
+    )
+
+
+@lru_cache(KEPT)
+def _read_before(
+    of_pod: frozenset[tuple[str, str]], of_account: frozenset[tuple[str, str]], *more: Any
+) -> Wishes:
+    return _read(dict(of_pod), dict(of_account), *more)
+
+
+def _read(
+    of_pod: Mapping[str, Any],
+    of_account: Mapping[str, Any],
+    account: str,
+    suffix: str,
+    has_proxy: bool,
+) -> Wishes:
     problems: list[str] = []
     doubts: list[str] = []
     pod = Place("the pod", of_pod, problems)

@@ -4,23 +4,24 @@ Pure. A container is completed, never overruled: what it sets itself stays.
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from functools import lru_cache
 
 from azwi_common import contract, sidecar
 from azwi_webhook import patch, pods
-from azwi_webhook.annotations import Wishes
+from azwi_webhook.annotations import KEPT, Wishes
 from azwi_webhook.patch import Operation
 from azwi_webhook.settings import Settings
 
 
-def environment(wishes: Wishes, settings: Settings) -> list[sidecar.Object]:
+@lru_cache(KEPT)
+def environment(wishes: Wishes, settings: Settings) -> Sequence[sidecar.Object]:
     """The variables of a container that uses workload identity."""
     env = sidecar.identity_env(
         client_id=wishes.client_id,
         tenant_id=wishes.tenant_id or settings.tenant_id,
         authority_host=settings.login_host,
     )
-    return [*env, *_binding(settings)] if wishes.binding else env
+    return (*env, *(_binding(settings) if wishes.binding else ()))
 
 
 def _binding(settings: Settings) -> list[sidecar.Object]:
@@ -72,17 +73,23 @@ def complete(
     path: str, container: pods.Object, env: Sequence[sidecar.Object], *, token: bool = True
 ) -> Iterator[Operation]:
     """The operations that give the container at ``path`` what it lacks of ``env`` and the token."""
-    present = pods.items(container, "env")
-    given = [entry.get("name") for entry in present]
-    lacking = [entry for entry in env if entry["name"] not in given]
-    yield from patch.append(path + "/env", present, lacking)
-    mounts = pods.items(container, "volumeMounts")
-    if token and not any(_is_token_folder(mount.get("mountPath")) for mount in mounts):
-        yield from patch.append(path + "/volumeMounts", mounts, [sidecar.token_mount()])
+    if env:
+        present = pods.items(container, "env")
+        given = [entry.get("name") for entry in present]
+        lacking = [entry for entry in env if entry["name"] not in given]
+        yield from patch.append(path + "/env", present, lacking)
+    if token:
+        mounts = pods.items(container, "volumeMounts")
+        if not _reach_the_token(mounts):
+            yield from patch.append(path + "/volumeMounts", mounts, [sidecar.token_mount()])
 
 
-def _is_token_folder(path: Any) -> bool:
-    return isinstance(path, str) and path.rstrip("/") == contract.TOKEN_MOUNT
+def _reach_the_token(mounts: Sequence[pods.Object]) -> bool:
+    for mount in mounts:
+        path = mount.get("mountPath")
+        if isinstance(path, str) and path.rstrip("/") == contract.TOKEN_MOUNT:
+            return True
+    return False
 
 
 def mounts_the_token(container: pods.Object) -> bool:

@@ -6,10 +6,12 @@ nobody reaches the node's identity. In environment mode there is no azwi-proxy-i
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
 
 from azwi_common import contract, sidecar
 from azwi_webhook import endpoint, identity, patch, pods, resources
-from azwi_webhook.annotations import Wishes
+from azwi_webhook.annotations import KEPT, Wishes
 from azwi_webhook.endpoint import Endpoint
 from azwi_webhook.patch import Operation
 from azwi_webhook.settings import Settings
@@ -21,7 +23,7 @@ _FIRST = 29
 _SHARED = (contract.METADATA_IP, contract.METADATA_PORT)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)  # compared by identity: it keys a cache
 class Configured:
     """Settings of the sidecar, decided: the pod's wishes before the webhook's configuration."""
 
@@ -52,14 +54,23 @@ def configured(pod: pods.Pod, wishes: Wishes, settings: Settings, secret: str) -
 
     ``secret``: random, for a pod that has none yet.
     """
+    if wishes.inject and (wishes.mode or settings.proxy_mode) == "environment":
+        return Configured(_env(wishes, settings), endpoint.of(pod, wishes, settings, secret))
+    return _redirecting(wishes, settings)
+
+
+@lru_cache(KEPT)
+def _redirecting(wishes: Wishes, settings: Settings) -> Configured:
+    return Configured(_env(wishes, settings), None)
+
+
+def _env(wishes: Wishes, settings: Settings) -> dict[str, str]:
     env = {
         str(entry.get("name")): entry["value"]
         for entry in settings.proxy_env.items
         if isinstance(entry.get("value"), str)
     }
-    told = wishes.inject and (wishes.mode or settings.proxy_mode) == "environment"
-    of_mode = endpoint.of(pod, wishes, settings, secret) if told else None
-    return Configured({**env, **wishes.settings}, of_mode)
+    return {**env, **wishes.settings}
 
 
 def is_native(settings: Settings, minor: int) -> bool:
@@ -82,9 +93,9 @@ def operations(
     lacks_init, lacks_proxy = lacks(pod, known)
     if not (lacks_init or lacks_proxy):
         return
-    choices = _choices(pod, wishes, settings, known, native=native)
-    first = [sidecar.init_container(choices)] if lacks_init else []
-    proxy = [sidecar.proxy_container(choices)] if lacks_proxy else []
+    of_init, of_proxy = _containers(wishes, settings, known, _standing(pod), native)
+    first = [of_init] if lacks_init else []
+    proxy = [of_proxy] if lacks_proxy else []
     at = 0 if lacks_init else _behind_init(pod)
     among_init = first + proxy if native else first
     yield from patch.insert("/spec/initContainers", pod.init_containers, at, among_init)
@@ -105,11 +116,41 @@ def _pull_secrets(pod: pods.Pod, settings: Settings) -> list[Operation]:
     return patch.append("/spec/imagePullSecrets", present, lacking)
 
 
-def _choices(
-    pod: pods.Pod, wishes: Wishes, settings: Settings, known: Configured, *, native: bool
-) -> sidecar.Choices:
-    of_proxy, of_init = _resources(pod, wishes, settings)
-    return sidecar.Choices(
+class _Standing(NamedTuple):
+    """What the resources of the pod's own containers make of it."""
+
+    shared: frozenset[str]
+    guaranteed: bool
+    cpu_limited: bool
+
+
+def _standing(pod: pods.Pod) -> _Standing:
+    shared = resources.of_pod(pod.spec)
+    # With resources of its own the pod's class does not depend on its containers.
+    guaranteed = not shared and resources.is_guaranteed(pod.app_containers())
+    cpu_limited = not guaranteed and resources.is_cpu_limited(pod.app_containers())
+    return _Standing(shared, guaranteed, cpu_limited)
+
+
+@lru_cache(KEPT)
+def _containers(
+    wishes: Wishes, settings: Settings, known: Configured, standing: _Standing, native: bool
+) -> tuple[sidecar.Object, sidecar.Object]:
+    """azwi-proxy-init and azwi-proxy; many pods get the same two objects."""
+    of_proxy, of_init = (
+        resources.decide(
+            defaults.value,
+            wished,
+            guaranteed=standing.guaranteed,
+            cpu_limited=standing.cpu_limited,
+            shared=standing.shared,
+        )
+        for defaults, wished in (
+            (settings.proxy_resources, wishes.proxy_resources),
+            (settings.proxy_init_resources, wishes.init_resources),
+        )
+    )
+    choices = sidecar.Choices(
         proxy_image=settings.proxy_image,
         init_image=settings.proxy_init_image,
         pull_policy=settings.pull_policy,
@@ -127,26 +168,7 @@ def _choices(
         init_resources=of_init,
         metrics_port=known.metrics_port,
     )
-
-
-def _resources(
-    pod: pods.Pod, wishes: Wishes, settings: Settings
-) -> tuple[resources.Resources, resources.Resources]:
-    """Of azwi-proxy and of azwi-proxy-init."""
-    shared = resources.of_pod(pod.spec)
-    # With resources of its own the pod's class does not depend on its containers.
-    guaranteed = not shared and resources.is_guaranteed(pod.app_containers())
-    cpu_limited = not guaranteed and resources.is_cpu_limited(pod.app_containers())
-    of_proxy, of_init = (
-        resources.decide(
-            defaults.value, wished, guaranteed=guaranteed, cpu_limited=cpu_limited, shared=shared
-        )
-        for defaults, wished in (
-            (settings.proxy_resources, wishes.proxy_resources),
-            (settings.proxy_init_resources, wishes.init_resources),
-        )
-    )
-    return of_proxy, of_init
+    return sidecar.init_container(choices), sidecar.proxy_container(choices)
 
 
 def _proxy_env(wishes: Wishes, settings: Settings, known: Configured) -> list[sidecar.Object]:
@@ -164,7 +186,7 @@ def _proxy_env(wishes: Wishes, settings: Settings, known: Configured) -> list[si
         if entry.get("name") not in wished and entry.get("name") != contract.LOG_LEVEL
     ]
     said = [entry.get("name") for entry in extra]
-    own = identity.environment(wishes, settings)
+    own = [*identity.environment(wishes, settings)]
     own += known.endpoint.of_proxy() if known.endpoint else []
     env = [entry for entry in own if entry["name"] not in said] + sidecar.variables(wished)
     if known.metrics_port and contract.POD_IP not in said:

@@ -54,7 +54,7 @@ class Admitted:
     """A pod that may be created, and how it is changed."""
 
     patch: list[Operation]
-    """Empty: nothing to change."""
+    """Empty: nothing to change. Its values are shared with other pods' patches: copy to change."""
     warnings: tuple[str, ...]
     """For whoever created it, each one sentence."""
 

@@ -5,13 +5,59 @@ Only what is asked for is looked at; fields that nobody here knows are nobody's 
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypedDict
 
 from azwi_common import contract
 from azwi_webhook.errors import Refused
 
 Object = Mapping[str, Any]
 """A JSON object of Kubernetes."""
+
+
+class Container(TypedDict, total=False):
+    """The fields of a container that anybody here reads; what is in them is checked by who does."""
+
+    name: Any
+    image: Any
+    env: Any
+    ports: Any
+    resources: Any
+    securityContext: Any
+    volumeMounts: Any
+
+
+class Spec(TypedDict, total=False):
+    """The fields of a pod's spec that anybody here reads."""
+
+    containers: list[Container] | None
+    hostNetwork: Any
+    imagePullSecrets: Any
+    initContainers: list[Container] | None
+    nodeSelector: Any
+    os: Any
+    resources: Any
+    restartPolicy: Any
+    securityContext: Any
+    serviceAccountName: Any
+    volumes: Any
+
+
+class Metadata(TypedDict, total=False):
+    """The fields of a pod's metadata that anybody here reads."""
+
+    annotations: Any
+    labels: Any
+
+
+class Sent(TypedDict, total=False):
+    """A pod as a review brings it: ``review`` makes no Python objects of what is not named here.
+
+    A field that a module begins to read is written here first; the golden pods are asked both ways.
+    """
+
+    metadata: Metadata | None
+    spec: Spec | None
+
 
 _ONLY_OBJECTS = {dict}
 OURS = (contract.INIT_CONTAINER, contract.PROXY_CONTAINER)

@@ -59,8 +59,12 @@ def _amount(quantity: str) -> Decimal | None:
 
 def is_guaranteed(containers: Iterable[pods.Object]) -> bool:
     """Whether the pod's class is Guaranteed: each container's requests are its limits."""
-    found = [pods.mapping(container, "resources") for container in containers]
-    return bool(found) and all(_is_equal(item, name) for item in found for name in COUNTED)
+    found: pods.Object | None = None
+    for container in containers:
+        found = pods.mapping(container, "resources")
+        if not all(_is_equal(found, name) for name in COUNTED):
+            return False
+    return found is not None
 
 
 def _is_equal(resources: pods.Object, name: str) -> bool:
@@ -71,14 +75,18 @@ def _is_equal(resources: pods.Object, name: str) -> bool:
 
 def is_cpu_limited(containers: Iterable[pods.Object]) -> bool:
     """Whether each container has a CPU limit, as a quota of ``limits.cpu`` demands."""
-    found = [pods.mapping(container, "resources") for container in containers]
-    return bool(found) and all(amount(pods.mapping(item, "limits").get("cpu")) for item in found)
+    found: pods.Object | None = None
+    for container in containers:
+        found = pods.mapping(container, "resources")
+        if not amount(pods.mapping(found, "limits").get("cpu")):
+            return False
+    return found is not None
 
 
-def of_pod(spec: pods.Object) -> Collection[str]:
+def of_pod(spec: pods.Object) -> frozenset[str]:
     """Names of the resources that the pod has as a whole (``spec.resources``)."""
     found = pods.mapping(spec, "resources")
-    return {*pods.mapping(found, "limits"), *pods.mapping(found, "requests")}
+    return frozenset((*pods.mapping(found, "limits"), *pods.mapping(found, "requests")))
 
 
 def decide(

@@ -1,19 +1,19 @@
 """The wire format of admission: an AdmissionReview in, an AdmissionReview out. Pure.
 
 v1 and v1beta1 are one format under two names here: what is read and written is the same in both,
-and the answer carries the version of the question. msgspec parses and writes: half the time of
-``json`` for a review of 6 KB, and it refuses what is no JSON (NaN, lone surrogates).
+and the answer carries the version of the question. msgspec parses and writes: a quarter of the time
+of ``json`` for a review of 6 KB, as it skips what nobody here reads, such as managedFields.
 https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-controllers/
 """
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypedDict
 
 import msgspec
 
-from azwi_webhook import errors
+from azwi_webhook import errors, pods
 
 CONTENT_TYPE: Final = "application/json"
 GROUP: Final = "admission.k8s.io/"
@@ -72,7 +72,7 @@ class Call:
     """``group/version/Kind`` without the group for the core one: ``v1/Pod``."""
     subresource: str
     object: dict[str, Any]
-    """The object as it would be stored; empty where there is none (DELETE)."""
+    """The object as it would be stored, as far as `pods.Sent` names its fields; else empty."""
 
     @property
     def creates_pod(self) -> bool:
@@ -80,7 +80,30 @@ class Call:
         return self.kind == "v1/Pod" and self.operation == "CREATE" and not self.subresource
 
 
-_decode = msgspec.json.Decoder(dict[str, Any]).decode
+class _Request(TypedDict, total=False):
+    uid: Any
+    kind: Any
+    subResource: Any
+    namespace: Any
+    operation: Any
+    object: pods.Sent | None
+
+
+class _Asked(TypedDict, total=False):
+    apiVersion: Any
+    kind: Any
+    request: _Request | None
+
+
+_decode_known = msgspec.json.Decoder(_Asked).decode
+_decode_all = msgspec.json.Decoder(dict[str, Any]).decode
+
+
+def _decode(body: bytes) -> Mapping[str, Any]:
+    try:
+        return _decode_known(body)
+    except msgspec.ValidationError:  # JSON of another shape: whoever reads that field says so
+        return _decode_all(body)
 
 
 def _plain(value: object) -> str | int:
@@ -167,7 +190,7 @@ def _check_pod(call: Call) -> None:
         raise errors.BadCall("The review's pod has a metadata that is not an object.")
 
 
-def _part(parent: dict[str, Any], field: str) -> dict[str, Any]:
+def _part(parent: Mapping[str, Any], field: str) -> dict[str, Any]:
     """A member that is an object; absent and null are an empty one."""
     value = parent.get(field)
     if value is None:
@@ -177,7 +200,7 @@ def _part(parent: dict[str, Any], field: str) -> dict[str, Any]:
     return value
 
 
-def _text(parent: dict[str, Any], field: str) -> str:
+def _text(parent: Mapping[str, Any], field: str) -> str:
     value = parent.get(field)
     if value is None:
         return ""

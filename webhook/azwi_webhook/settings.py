@@ -140,7 +140,7 @@ def _quantities(text: str) -> Mapping[str, Mapping[str, str]]:
 _SAME = "the same as the Go reference's flag"
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)  # compared by identity: they key caches
 class Settings:
     """What the webhook injects, and how it listens."""
 
