@@ -71,10 +71,13 @@ class _Protocol(RequestHandler):
         finished = await super().finish_response(request, resp, start_time)
         if self._plain and resp.keep_alive:
             self._unanswered -= 1
-            stored = self._head and isinstance(resp, application.StoredAnswer)
-            if stored and self._replay.comes_again(self._head):
-                self._replay.remember(self._head, _spelled(resp, request), resp.second)
+            if self._head and isinstance(resp, application.StoredAnswer):
+                self._keep(request, resp)
         return finished
+
+    def _keep(self, request: web.BaseRequest, answer: application.StoredAnswer) -> None:
+        if self._replay.comes_again(self._head):
+            self._replay.remember(self._head, _spelled(answer, request), answer.second)
 
     def handle_error(
         self,

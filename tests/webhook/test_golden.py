@@ -123,7 +123,7 @@ def test_what_a_review_leaves_out_of_a_pod_decides_nothing(case: Path) -> None:
     assert mutate.takes_part(read, account, around, settings) == mutate.takes_part(
         pod, account, around, settings
     )
-    decided = []
+    decided: list[mutate.Admitted | str] = []
     for either in (pod, read):
         try:
             decided.append(mutate.admit(either, account, around, settings))
