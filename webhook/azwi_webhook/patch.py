@@ -18,7 +18,8 @@ def append(path: str, present: Sequence[Any], new: Sequence[Any]) -> list[Operat
         return []
     if not present:
         return [add(path, list(new))]
-    return [add(path + "/-", value) for value in new]
+    end = path + "/-"
+    return [add(end, value) for value in new]
 
 
 def insert(path: str, present: Sequence[Any], at: int, new: Sequence[Any]) -> list[Operation]:
