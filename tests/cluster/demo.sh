@@ -15,7 +15,8 @@ show() { printf '  $ %s\n' "$*"; "$@" | sed 's/^/  /'; }
 
 why=$(cluster missing)
 [ -z "$why" ] || { echo "No cluster here: this machine $why." >&2; exit 1; }
-if [ -e /var/lib/azwi-cluster ] && kubectl get namespace azwi-sidecar-system entra --ignore-not-found -o name | grep -q .; then
+# Not `| grep -q`: it ends at the first line, which breaks the pipe of whoever writes the second.
+if [ -e /var/lib/azwi-cluster ] && [ -n "$(kubectl get namespace azwi-sidecar-system entra --ignore-not-found -o name)" ]; then
   echo 'The cluster that is up has been used already: end it first with "make cluster-down".' >&2
   exit 1
 fi
