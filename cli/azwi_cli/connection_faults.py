@@ -45,9 +45,14 @@ _KNOWN: Final = (
         "Start the server there, or correct the URL.",
     ),
     (
-        ("disconnected", "reset by peer", "EOF occurred"),
+        ("disconnected", "Remote end closed", "reset by peer", "EOF occurred"),
         "{host} closes the connection without an answer.",
         "Look at the log of that server.",
+    ),
+    (
+        ("timed out",),
+        "{host} does not answer in time.",
+        "Publish it where the internet can reach it, or look at the firewall.",
     ),
 )
 

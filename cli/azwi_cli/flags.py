@@ -30,7 +30,7 @@ def split(values: Iterable[str] | None) -> list[Path]:
 
 
 def read_keys(paths: Sequence[Path], flag: str = "--public-keys") -> "list[PublicKey]":
-    """The keys of all files, in their order; warns of those that are too short."""
+    """The keys of all files, each once, in their order; warns of those that are too short."""
     from azwi_cli import keys
 
     if not paths:
@@ -45,4 +45,4 @@ def read_keys(paths: Sequence[Path], flag: str = "--public-keys") -> "list[Publi
                     f" {_LEAST_BITS} or more."
                 )
         found += of_file
-    return found
+    return list({key.kid: key for key in found}.values())

@@ -1,18 +1,24 @@
 """The table of commands: every entry can be called, and nothing is imported before it is."""
 
+import re
+import shlex
 import subprocess
 import sys
 import time
+from itertools import takewhile
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from azwi_cli import commands
+from azwi_cli import __main__, commands, errors
 from azwi_commands import azwi
 from azwi_testing import plain_environment
 
 ROUNDS = 15
 ALLOWED = 1.5
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
 def every_command() -> list[tuple[str, Any]]:
@@ -47,6 +53,26 @@ def test_the_help_of_azwi_names_every_command_with_its_line() -> None:
     out = " ".join(azwi("--help").out.split())
     for entry in commands.TABLE:
         assert f"{entry.name} {entry.help}" in out
+
+
+def shown(page: Path) -> list[list[str]]:
+    """The arguments of every azwi in the page's blocks of commands."""
+    blocks = "".join(re.findall(r"^```(?:sh|console)\n(.*?)^```", page.read_text(), re.M | re.S))
+    lines = re.findall(r"^\s*(?:\$ )?azwi (.*)", blocks.replace("\\\n", " "), re.M)
+    split = (shlex.split(line, comments=True) for line in lines)
+    return [list(takewhile(lambda word: word not in ("|", "&&"), words)) for words in split]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_command_of_a_page_exists_with_its_flags(
+    page: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for words in shown(page):
+        assert __main__.main([*words, "--help"]) == errors.Code.DONE, capsys.readouterr().err
+
+
+def test_pages_show_commands() -> None:
+    assert len(shown(ROOT / "docs/self-managed.md")) == 6
 
 
 def test_nothing_given_is_the_help_and_exit_code_2() -> None:

@@ -13,6 +13,11 @@ from azwi_cli import connection_faults
         ("nodename nor servname provided, or not known", "does not resolve"),
         ("certificate verify failed: certificate has expired", "has expired"),
         ("certificate verify failed: Hostname mismatch, …", "is for another name"),
+        (
+            "RemoteDisconnected('Remote end closed connection without response')",
+            "without an answer",
+        ),
+        ("Read timed out. (read timeout=60)", "host.example:8443 does not answer in time."),
         ("something new", "cannot be fetched (something new)"),
     ],
 )

@@ -56,6 +56,11 @@ def test_a_private_key_gives_what_its_public_key_gives(signing_key: Path, tmp_pa
     assert json.loads(private_out) == jwks_of(public)
 
 
+def test_a_key_that_is_given_twice_is_written_once(signing_key: Path, tmp_path: Path) -> None:
+    public = public_half(signing_key, tmp_path / "sa.pub")
+    assert kids(azwi("jwks", signing_key, public).out) == [kid_of(signing_key)]
+
+
 def test_a_key_set_is_overwritten_as_the_reference_does(
     signing_key: Path, new_key: Path, tmp_path: Path
 ) -> None:

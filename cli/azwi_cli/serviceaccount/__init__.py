@@ -168,7 +168,8 @@ def delete(
     """Delete a service account and its identity in Azure.
 
     Shows what is to go, and asks. An application or identity that others use too is kept, and so
-    is a managed identity that azwi did not make; 'phase' deletes either nevertheless.
+    is a managed identity that azwi did not make; a service account that Helm or another manages
+    only loses its label and annotations. 'phase' deletes each nevertheless.
     """
     if ctx.invoked_subcommand:
         return

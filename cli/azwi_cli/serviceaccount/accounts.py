@@ -41,8 +41,9 @@ class Accounts:
 
     def get(self, account: Account) -> Existing | None:
         """What there is; None where there is none. Raises NotFound without the namespace."""
+        cluster = self.cluster  # that none is configured is a NotFound of another kind
         try:
-            return _existing(self.cluster.ask("GET", _path(account)))
+            return _existing(cluster.ask("GET", _path(account)))
         except errors.NotFound:
             self._check_namespace(account.namespace)
             return None
@@ -62,7 +63,12 @@ class Accounts:
             "metadata": {"name": account.name, "namespace": account.namespace, **metadata},
         }
         path = f"/api/v1/namespaces/{quote(account.namespace)}/serviceaccounts"
-        self.cluster.ask("POST", path, body)
+        try:
+            self.cluster.ask("POST", path, body)
+        except errors.Rejected:
+            if self.get(account) is None:
+                raise
+            self.apply(account, annotations, new=False)  # somebody made it meanwhile
 
     def strip(self, account: Account, annotations: Mapping[str, str | None]) -> None:
         """Remove the label and these annotations."""

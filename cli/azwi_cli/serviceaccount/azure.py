@@ -90,16 +90,23 @@ def details_of(error: "HttpResponseError") -> list[str]:
 @contextmanager
 def translated(peer: refusals.Peer) -> Iterator[None]:
     """What azure-core and azure-identity raise, as errors of ours."""
-    from azure.core.exceptions import AzureError
+    from azure.core.exceptions import AzureError, DeserializationError
 
     try:
         yield
     except AzureError as error:
         raise _ours(error, peer) from error
+    except DeserializationError as error:
+        raise refusals.strange(peer) from error
 
 
 def _ours(error: "AzureError", peer: refusals.Peer) -> errors.AzwiError:
-    from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError
+    from azure.core.exceptions import (
+        AzureError,
+        ClientAuthenticationError,
+        DecodeError,
+        HttpResponseError,
+    )
     from azure.identity import CredentialUnavailableError
 
     if isinstance(error, CredentialUnavailableError):
@@ -110,6 +117,8 @@ def _ours(error: "AzureError", peer: refusals.Peer) -> errors.AzwiError:
         if isinstance(cause, AzureError) and not isinstance(cause, ClientAuthenticationError):
             return _ours(cause, refusals.LOGIN)
         return refusals.no_token(str(error.message))
+    if isinstance(error, DecodeError) and error.status_code:
+        return refusals.strange(peer)
     if isinstance(error, HttpResponseError) and error.status_code:
         says = getattr(error.error, "message", None) or error.reason or ""
         return refusals.refused(peer, error.status_code, code_of(error), str(says))
@@ -125,6 +134,18 @@ def _unreachable(error: "AzureError", peer: refusals.Peer) -> errors.AzwiError:
         f"{peer.name} cannot be asked. {says}",
         "Run the command again: it goes on where it stopped.",
     )
+
+
+def _read(response: Any) -> dict[str, Any]:
+    from azure.core.exceptions import DecodeError
+
+    try:
+        answer: Any = response.json() if response.content else {}
+    except ValueError:
+        answer = None
+    if not isinstance(answer, dict):
+        raise DecodeError("no JSON object", response=response)
+    return answer
 
 
 def _is_throttled(error: "HttpResponseError") -> bool:
@@ -161,7 +182,7 @@ class Rest:
     ) -> dict[str, Any]:
         """The answer's JSON object, empty where there is none; ``path`` may be a whole URL.
 
-        Raises HttpResponseError for every other status than 2xx.
+        Raises HttpResponseError for every other status than 2xx, and where it is no JSON object.
         """
         url = path if path.startswith(self._url) else self._url + path
         if method == "POST":
@@ -187,8 +208,7 @@ class Rest:
         if response.status_code >= 300:
             response.read()
             raise HttpResponseError(response=response)
-        answer: dict[str, Any] = response.json() if response.content else {}
-        return answer
+        return _read(response)
 
     def pages(
         self, path: str, query: Mapping[str, str] | None = None, link: str = "@odata.nextLink"

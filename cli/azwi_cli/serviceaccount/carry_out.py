@@ -5,11 +5,14 @@ Each is such that doing it again does no harm: whoever is interrupted runs the c
 
 import dataclasses
 from collections.abc import Callable
+from typing import Final
 
 from azwi_cli import errors
 from azwi_cli.serviceaccount.known import MADE_BY, Found, Kind, Target, Wanted
 from azwi_cli.serviceaccount.operations import Action, Operation, Plan, What, account_of
 from azwi_cli.serviceaccount.peers import Peers
+
+_LONGEST_TAG: Final = 256  # characters of a value, by ARM; a namespace and an account may have 317
 
 
 def run(
@@ -45,7 +48,7 @@ class _Carrier:
 
     def make_identity(self, _: Operation) -> None:
         choice, account = self._wanted.choice, self._wanted.account
-        tags = {MADE_BY: str(account) if account else "azwi"}
+        tags = {MADE_BY: str(account)[:_LONGEST_TAG] if account else "azwi"}
         self.target = self._peers.arm().create(choice.group, choice.name, choice.location, tags)
 
     def write_account(self, step: Operation) -> None:
@@ -104,7 +107,12 @@ class _Carrier:
             self._peers.graph.delete_credential(target, credential)
 
     def unassign(self, step: Operation) -> None:
-        self._peers.arm(step.resource).unassign(step.resource)
+        try:
+            self._peers.arm(step.resource).unassign(step.resource)
+        except errors.Forbidden as error:
+            # Whoever may delete an identity may see its roles, but not take them away.
+            leave = "" if self._wanted.alone else " To leave it: --skip-phases role-assignment."
+            raise errors.Forbidden(error.says, f"{error.remedy}{leave}") from error
 
     def _known(self) -> Target:
         if self.target is None:

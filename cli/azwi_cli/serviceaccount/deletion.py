@@ -4,9 +4,22 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 from azwi_cli.serviceaccount import matching
-from azwi_cli.serviceaccount.known import MADE_BY, Assignment, Found, Kind, Phase, Target, Wanted
+from azwi_cli.serviceaccount.known import (
+    MADE_BY,
+    Account,
+    Assignment,
+    Existing,
+    Found,
+    Kind,
+    Phase,
+    Target,
+    Wanted,
+)
 from azwi_cli.serviceaccount.operations import Action, Operation, Plan, What, account_of
 from azwi_common import contract
+
+MANAGED_BY: Final = "app.kubernetes.io/managed-by"
+"""Label of Kubernetes' own convention, as Helm sets it."""
 
 
 def plan(wanted: Wanted, found: Found) -> Plan:
@@ -41,6 +54,8 @@ def _kept(wanted: Wanted, found: Found, target: Target) -> str:
         others = len(found.credentials) - len(mine)
         if others:
             return f"{others} other federated credential{'s' * (others > 1)} lead to it"
+    if target.has_secrets:
+        return "it has a secret or a certificate, by which others log in as it"
     if target.kind is Kind.IDENTITY and MADE_BY not in target.tags:
         return "azwi did not make it"
     return ""
@@ -48,19 +63,27 @@ def _kept(wanted: Wanted, found: Found, target: Target) -> str:
 
 def _account(wanted: Wanted, found: Found) -> Iterator[Operation]:
     account = account_of(wanted)
-    name = f"service account {account}"
+    name, step = f"service account {account}", (Phase.ACCOUNT, What.ACCOUNT)
     if found.account is None:
-        yield Operation(Phase.ACCOUNT, Action.SKIP, What.ACCOUNT, f"{name}: there is none")
-    elif account.name == "default":
+        yield Operation(step[0], Action.SKIP, step[1], f"{name}: there is none")
+    elif why := _stays(wanted, account, found.account):
         ours = (key for key in found.account.annotations if key in contract.ACCOUNT_ANNOTATIONS)
         gone: dict[str, str | None] = dict.fromkeys(ours)
         if not gone and contract.USE_LABEL not in found.account.labels:
-            yield Operation(Phase.ACCOUNT, Action.KEEP, What.ACCOUNT, name)
+            yield Operation(step[0], Action.KEEP, step[1], name)
             return
-        says = f"{name}: its label and annotations go, since Kubernetes makes this account itself"
-        yield Operation(Phase.ACCOUNT, Action.DELETE, What.ACCOUNT, says, changes=gone)
+        says = f"{name}: its label and annotations go, since {why}"
+        yield Operation(step[0], Action.DELETE, step[1], says, changes=gone)
     else:
-        yield Operation(Phase.ACCOUNT, Action.DELETE, What.ACCOUNT, name, resource=str(account))
+        yield Operation(step[0], Action.DELETE, step[1], name, resource=str(account))
+
+
+def _stays(wanted: Wanted, account: Account, existing: Existing) -> str:
+    """Why an account is not azwi's to delete; empty where it is."""
+    if account.name == "default":
+        return "Kubernetes makes this account itself"
+    manager = existing.labels.get(MANAGED_BY)
+    return f"{manager} manages the account" if manager and not wanted.alone else ""
 
 
 def _credential(wanted: Wanted, found: Found) -> Iterator[Operation]:

@@ -23,6 +23,7 @@ _HEALS: Final = frozenset(
     }
 )
 """What a new credential gets until every part of Entra ID knows it."""
+TIMEOUT: Final = 10  # seconds for an answer; one that takes longer is asked for again
 FIRST_PAUSE: float = 1.0
 LONGEST_PAUSE: Final = 10.0  # seconds; asking more often does not make it faster
 
@@ -38,12 +39,15 @@ def wait(
 ) -> None:
     """Return when an exchange succeeds; raises Unavailable where none does in time.
 
-    Raises AzwiError at once for what does not heal.
+    Raises AzwiError at once for what does not heal; a connection that breaks may.
     """
     _check(make_token(), account)
     until, pause = time.monotonic() + seconds, FIRST_PAUSE
     while True:
-        refused = _refusal(cloud, tenant_id, client_id, make_token())
+        try:
+            refused = _refusal(cloud, tenant_id, client_id, make_token())
+        except errors.Unavailable as error:  # minutes of waiting are not over by one of its ends
+            refused = error.says
         if not refused:
             return
         if time.monotonic() + pause > until:
@@ -82,15 +86,21 @@ def _refusal(cloud: Cloud, tenant_id: str, client_id: str, token: str) -> str:
     url = f"{cloud.login}/{tenant_id}/oauth2/v2.0/token"
     peer = refusals.Peer("Entra ID", cloud.login, "")
     with azure.translated(peer):
-        client: Any = PipelineClient(
-            url, policies=[policies.UserAgentPolicy("azwi")], **azure.options()
-        )
+        given = {**azure.options(), "read_timeout": TIMEOUT}
+        client: Any = PipelineClient(url, policies=[policies.UserAgentPolicy("azwi")], **given)
         with client:
             response = client.send_request(HttpRequest("POST", url, data=form))
     output.debug(f"POST {url}: {response.status_code}")
     if response.status_code == 200:
-        return ""
+        return "" if _has_token(response) else "It answers 200 without a token."
     return _judged(response.status_code, _said(response))
+
+
+def _has_token(response: Any) -> bool:
+    try:
+        return bool(response.json()["access_token"])
+    except (ValueError, KeyError, TypeError):
+        return False
 
 
 def _said(response: Any) -> str:

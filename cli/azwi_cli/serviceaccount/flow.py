@@ -78,10 +78,18 @@ def _peers(auth: options.Auth, cluster: options.Cluster) -> peers.Peers:
 
 def _wanted(given: Given, asked: peers.Peers, audience: str, *, deleting: bool) -> Wanted:
     if not given.issuer and needs_issuer(given) and given.account:
-        issuer = asked.accounts.issuer()
-        output.debug(f"the API server's issuer is {issuer}")
-        given = dataclasses.replace(given, issuer=issuer)
+        given = dataclasses.replace(given, issuer=_issuer(asked))
     return checked(given, audience=audience or asked.login.cloud.audience, deleting=deleting)
+
+
+def _issuer(asked: peers.Peers) -> str:
+    try:
+        issuer = asked.accounts.issuer()
+    except errors.AzwiError as error:
+        remedy = f"{error.remedy} Or give the issuer: --service-account-issuer-url."
+        raise type(error)(error.says, remedy.strip()) from error
+    output.debug(f"the API server's issuer is {issuer}")
+    return issuer
 
 
 def _carried_out(plan: Plan, want: Wanted, found: Found, asked: peers.Peers) -> Target | None:

@@ -18,7 +18,8 @@ _NO_UPSERT: Final = frozenset({400, 404, 405, 501})
 """Statuses of a Graph that knows no upsert, as that of some clouds may not."""
 _UPSERT: Final = {"Prefer": "create-if-missing"}
 _ACTIVITIES: Final = "/beta/reports/servicePrincipalSignInActivities"  # 1.0 has none
-_SELECT: Final = "id,appId,displayName,createdDateTime"
+_SECRETS: Final = ("passwordCredentials", "keyCredentials")
+_SELECT: Final = ",".join(("id", "appId", "displayName", "createdDateTime", *_SECRETS))
 
 
 class Graph:
@@ -290,6 +291,7 @@ def _written(app: dict[str, Any], principal_id: str) -> Target:
         name=str(app["displayName"]),
         client_id=str(app["appId"]),
         principal_id=principal_id,
+        has_secrets=any(app.get(name) for name in _SECRETS),
     )
 
 

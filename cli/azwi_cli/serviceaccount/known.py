@@ -121,6 +121,8 @@ class Target:
     principal_id: str = ""
     """Empty for an application without a service principal."""
     tags: Mapping[str, str] = field(default_factory=dict)
+    has_secrets: bool = False
+    """Whether an application has a secret or a certificate, by which others log in as it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -32,6 +32,8 @@ class Login:
     """An identity in one cloud."""
 
     def __init__(self, auth: options.Auth) -> None:
+        _check("tenant", auth.tenant_id)
+        _check("subscription", auth.subscription_id)
         self._auth = auth
         self.cloud = cloud_of(auth)
 
@@ -73,9 +75,7 @@ class Login:
             return self._by_certificate(given)
         if method is options.AuthMethod.WORKLOAD:
             return self._by_workload(given)
-        from azure.identity import AzureCliCredential
-
-        return AzureCliCredential(tenant_id=self._auth.tenant_id or "", process_timeout=_AZ_TIMEOUT)
+        return self._by_cli()
 
     def _given(self) -> dict[str, Any]:
         return {
@@ -83,6 +83,14 @@ class Login:
             "authority": self.cloud.login,
             "disable_instance_discovery": self.cloud.is_custom,
         }
+
+    def _by_cli(self) -> Any:
+        from azure.identity import AzureCliCredential
+
+        tenant, subscription = self._auth.tenant_id, self._auth.subscription_id
+        # az takes one of the two; with neither it logs in to the tenant that it has selected.
+        where = {"tenant_id": tenant} if tenant else {"subscription": subscription}
+        return AzureCliCredential(**where, process_timeout=_AZ_TIMEOUT)
 
     def _by_secret(self, given: dict[str, Any]) -> Any:
         from azure.identity import ClientSecretCredential
@@ -157,6 +165,12 @@ class Login:
         except (subprocess.TimeoutExpired, ValueError) as error:
             raise refusals.no_credential("az login: 'az account show' gives no answer") from error
         return found
+
+
+def _check(what: str, given: str | None) -> None:
+    """Raise BadInput for what azure-identity and az refuse by an error of their own."""
+    if given and not re.fullmatch("[0-9A-Za-z.-]+", given):
+        raise errors.BadInput(f"{given!r} is no {what}.", f"Correct --{what}-id.")
 
 
 def _tenant_of(arm: str, subscription_id: str) -> str:

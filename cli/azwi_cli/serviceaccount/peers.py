@@ -7,7 +7,16 @@ from azwi_cli import errors, output
 from azwi_cli.serviceaccount.accounts import Accounts
 from azwi_cli.serviceaccount.arm import Arm, subscription_of
 from azwi_cli.serviceaccount.graph import Graph
-from azwi_cli.serviceaccount.known import Assignment, Credential, Found, Kind, Phase, Target, Wanted
+from azwi_cli.serviceaccount.known import (
+    Assignment,
+    Credential,
+    Found,
+    Kind,
+    Phase,
+    Role,
+    Target,
+    Wanted,
+)
 from azwi_cli.serviceaccount.login import Login
 
 
@@ -52,7 +61,7 @@ def completed(wanted: Wanted, found: Found, peers: Peers) -> Wanted:
 
 def observe(wanted: Wanted, peers: Peers, *, deleting: bool) -> Found:
     """What there is of what the phases touch; nothing else is asked for."""
-    phases, choice = set(wanted.phases), wanted.choice
+    phases = set(wanted.phases)
     account = None
     if wanted.account and Phase.ACCOUNT in phases:
         account = peers.accounts.get(wanted.account)
@@ -63,27 +72,39 @@ def observe(wanted: Wanted, peers: Peers, *, deleting: bool) -> Found:
     ends = {Phase.APPLICATION, Phase.IDENTITY} & phases if deleting else set()
     if target and (Phase.CREDENTIAL in phases or ends):
         credentials = peers.credentials(target)
-    principal_id = choice.principal_id or (target.principal_id if target else "")
-    if Phase.ROLE in phases and not principal_id and choice.principal_name and not target:
-        principal_id = peers.graph.principal_by_name(choice.principal_name)
-    found = Found(
-        target=target, credentials=credentials, account=account, principal_id=principal_id
-    )
-    return _with_roles(wanted, found, peers) if Phase.ROLE in phases else found
-
-
-def _with_roles(wanted: Wanted, found: Found, peers: Peers) -> Found:
-    assignments: tuple[Assignment, ...] = ()
+    found = Found(target=target, credentials=credentials, account=account)
     if wanted.role:
-        arm = peers.arm(wanted.role.scope)
-        role = arm.role(wanted.role.name, wanted.role.scope)
-        if found.principal_id:
-            assignments = arm.assignments(found.principal_id, wanted.role.scope)
-        return dataclasses.replace(found, role_definition_id=role, assignments=assignments)
-    ends = {Phase.APPLICATION, Phase.IDENTITY} & set(wanted.phases)
-    if ends and found.principal_id and not wanted.assignment_id:
-        assignments = _left_behind(found.principal_id, peers)
-    return dataclasses.replace(found, assignments=assignments)
+        return _with_role(found, wanted, wanted.role, peers, deleting=deleting)
+    leaves = ends and Phase.ROLE in phases and not wanted.assignment_id
+    if leaves and target and target.principal_id:
+        return dataclasses.replace(found, assignments=_left_behind(target.principal_id, peers))
+    return found
+
+
+def _with_role(found: Found, wanted: Wanted, role: Role, peers: Peers, *, deleting: bool) -> Found:
+    arm = peers.arm(role.scope)
+    principal_id = _principal(found.target, wanted, peers, deleting=deleting)
+    return dataclasses.replace(
+        found,
+        principal_id=principal_id,
+        role_definition_id=arm.role(role.name, role.scope),
+        assignments=arm.assignments(principal_id, role.scope) if principal_id else (),
+    )
+
+
+def _principal(target: Target | None, wanted: Wanted, peers: Peers, *, deleting: bool) -> str:
+    """Object id of whom the role is for; empty where it is yet to be made, or gone."""
+    choice, own = wanted.choice, target.principal_id if target else ""
+    if choice.principal_id or not choice.principal_name:
+        return choice.principal_id or own
+    if target and own and choice.principal_name.casefold() == target.name.casefold():
+        return own
+    try:
+        return peers.graph.principal_by_name(choice.principal_name)
+    except errors.NotFound:
+        if deleting or Phase.APPLICATION in wanted.phases:
+            return own  # as the Go tool has it: the application's, whatever its name
+        raise
 
 
 def _left_behind(principal_id: str, peers: Peers) -> tuple[Assignment, ...]:
@@ -113,10 +134,19 @@ def _target(wanted: Wanted, peers: Peers) -> Target | None:
     if choice.kind is Kind.IDENTITY:
         return peers.arm().identity(choice.group, choice.name)
     if choice.object_id:
-        return peers.graph.by_object_id(choice.object_id)
+        return _confirmed(peers.graph.by_object_id(choice.object_id), choice.client_id)
     if choice.client_id:
         return peers.graph.by_client_id(choice.client_id)
     return peers.graph.by_name(choice.name) if choice.name else None
+
+
+def _confirmed(found: Target | None, client_id: str) -> Target | None:
+    if found and client_id and found.client_id.lower() != client_id.lower():
+        raise errors.BadInput(
+            f"The application {found.id} has the client id {found.client_id}, not {client_id}.",
+            "Give --aad-application-object-id and --aad-application-client-id of one application.",
+        )
+    return found
 
 
 def _check_makes(wanted: Wanted) -> None:

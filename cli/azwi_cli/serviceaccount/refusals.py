@@ -59,6 +59,7 @@ _HINTS: Final = {
     "AADSTS90002": "Check --tenant-id and --azure-env.",
     "AADSTS53003": "A Conditional Access policy blocks the login: ask its administrator.",
     "AADSTS50005": "A Conditional Access policy blocks the login: ask its administrator.",
+    "AADSTS500011": "Check --azure-env; the Azure CLI has a cloud of its own: az cloud show.",
 }
 
 
@@ -79,9 +80,13 @@ def no_token(says: str) -> errors.AzwiError:
     if "authority configuration" in sentence:  # msal's own long sentence
         return errors.Denied("Entra ID knows no such tenant.", "Check --tenant-id and --azure-env.")
     code = re.search(r"AADSTS\d+", sentence)
+    usual = (
+        "Run az login again, or choose another --auth-method."
+        if "az login" in says
+        else "Check --auth-method and its flags."
+    )
     return errors.Denied(
-        f"The login is refused: {sentence}",
-        _HINTS.get(code[0] if code else "", "Check --auth-method and its flags."),
+        f"The login is refused: {sentence}", _HINTS.get(code[0] if code else "", usual)
     )
 
 
@@ -99,8 +104,18 @@ def refused(peer: Peer, status: int, code: str, says: str) -> errors.AzwiError:
     return errors.AzwiError(sentence, "Nothing after it was done.")
 
 
+def strange(peer: Peer) -> errors.AzwiError:
+    """An answer that is not the API's own."""
+    return errors.Unavailable(
+        f"{peer.name} answers with what is none of its answers.",
+        "A proxy may stand between, that wants a login: check the network, and run it again.",
+    )
+
+
 def _first_line(text: str) -> str:
-    line = (text.strip().splitlines() or [""])[0].strip()
+    # The Azure CLI's warnings stand before its error.
+    error = re.search(r"^ERROR: (.*)", text, re.MULTILINE)
+    line = error[1] if error else (text.strip().splitlines() or [""])[0].strip()
     # Entra ID appends ids for its own support to the sentence.
     line = re.split(r"\s*Trace ID:", line)[0].rstrip()
     return line if line.endswith((".", "!", "?")) else f"{line}."

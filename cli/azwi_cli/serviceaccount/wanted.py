@@ -4,12 +4,18 @@ Raises errors.BadInput for what does not go together.
 """
 
 import csv
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
-from azwi_cli import errors
+from azwi_cli import discovery, errors
 from azwi_cli.serviceaccount import durations, names
 from azwi_cli.serviceaccount.known import SHORT, Account, Choice, Kind, Phase, Role, Wanted
+
+_PART: Final = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
+_LABEL: Final = re.compile(f"(?=.{{1,63}}$){_PART}")  # RFC 1123, as Kubernetes has it
+_SUBDOMAIN: Final = re.compile(rf"(?=.{{1,253}}$){_PART}(\.{_PART})*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,13 +124,29 @@ def _account(given: Given, chosen: Sequence[Phase]) -> Account | None:
                 "The service account's name is missing.", "Add --service-account-name."
             )
         return None
-    if Phase.CREDENTIAL in chosen and given.issuer and not given.issuer.startswith("https://"):
+    _check_names(given)
+    if Phase.CREDENTIAL in chosen and given.issuer and (wrong := discovery.problem(given.issuer)):
         raise errors.BadInput(
-            f"The issuer {given.issuer!r} is no https URL, and Entra ID takes no other.",
+            f"Entra ID takes no issuer {given.issuer!r}: {wrong}.",
             "Correct --service-account-issuer-url.",
         )
     expiration = durations.expiration(given.expiration) if given.expiration else None
     return Account(given.namespace, given.account, given.issuer, expiration)
+
+
+def _check_names(given: Given) -> None:
+    """What the API server refuses is told before an application or a credential is made for it."""
+    if not _LABEL.fullmatch(given.namespace):
+        raise errors.BadInput(
+            f"{given.namespace!r} is no name of a namespace.",
+            "Correct --service-account-namespace.",
+        )
+    if not _SUBDOMAIN.fullmatch(given.account):
+        raise errors.BadInput(
+            f"{given.account!r} is no name of a service account: they have lower-case letters,"
+            " digits, hyphens and dots.",
+            "Correct --service-account-name.",
+        )
 
 
 def _choice(given: Given, chosen: Sequence[Phase], account: Account | None) -> Choice:

@@ -29,6 +29,20 @@ def test_one_is_made_changed_and_deleted(world: World) -> None:
     assert asked.get(CART) is None
 
 
+def test_one_that_was_made_meanwhile_is_changed(world: World) -> None:
+    world.cluster.put("serviceaccounts", "shop", "cart", annotations={"note": "y"})
+    accounts(world).apply(CART, {"a": "1"}, new=True)
+    metadata = world.cluster.get("serviceaccounts", "shop", "cart")["metadata"]
+    assert metadata["labels"] == {contract.USE_LABEL: "true"}
+    assert metadata["annotations"] == {"note": "y", "a": "1"}
+
+
+def test_one_that_is_refused_is_told(world: World) -> None:
+    world.cluster.faults.append(apiserver.Fault("serviceaccounts$", status=422))
+    with pytest.raises(errors.Rejected, match="422"):
+        accounts(world).apply(CART, {"a": "1"}, new=True)
+
+
 def test_what_others_wrote_stays(world: World) -> None:
     fields = {"labels": {"team": "x"}, "annotations": {"note": "y"}}
     world.cluster.put("serviceaccounts", "shop", "cart", secrets=[{"name": "s"}], **fields)
@@ -52,6 +66,15 @@ def test_a_namespace_that_is_missing_is_told_and_one_that_may_not_be_seen_is_not
         accounts(world).get(Account("nowhere", "cart"))
     world.cluster.faults.append(apiserver.Fault("namespaces/nowhere$", status=403))
     assert accounts(world).get(Account("nowhere", "cart")) is None
+
+
+def test_a_cluster_that_is_not_configured_is_not_taken_for_a_missing_namespace(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("HOME", "/nonexistent")
+    monkeypatch.setenv("KUBECONFIG", "")
+    with pytest.raises(errors.NotFound, match="No cluster is configured"):
+        Accounts(kube.Cluster).get(CART)
 
 
 def test_a_list_holds_those_that_take_part_page_by_page(

@@ -1,5 +1,7 @@
 """What Graph and ARM have in common: retries that end, trust, and errors as sentences."""
 
+from typing import Literal
+
 import pytest
 from azure.core.exceptions import HttpResponseError
 
@@ -63,6 +65,23 @@ def test_a_refused_token_is_a_sentence_and_denied(world: World) -> None:
         world.graph.by_name("x")
     assert "AADSTS700016" in str(caught.value)
     assert "--azure-env" in str(caught.value)
+
+
+@pytest.mark.parametrize(("at", "name"), [("graph", "Microsoft Graph"), ("arm", "Azure Resource")])
+@pytest.mark.parametrize("body", ["<html>Sign in to the network</html>", "[]"])
+def test_an_answer_of_somebody_else_is_told(
+    world: World, at: Literal["graph", "arm"], name: str, body: str
+) -> None:
+    """As of a proxy that wants a login first."""
+    world.control.fault(Fault(kind="answer", at=(at,), status=200, body=body))
+    with pytest.raises(errors.Unavailable, match=f"{name}.* answers with what is none of its"):
+        world.graph.by_name("x") if at == "graph" else world.arm.identity("azwi", "x")
+
+
+def test_a_login_host_that_answers_with_something_else_is_told(world: World) -> None:
+    world.control.fault(Fault(kind="garbage", at=("metadata",)))
+    with pytest.raises(errors.Unavailable, match="Entra ID answers with what is none of its"):
+        world.graph.by_name("x")
 
 
 def test_a_certificate_that_is_not_trusted_is_told(

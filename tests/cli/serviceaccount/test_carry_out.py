@@ -4,7 +4,16 @@ import pytest
 
 from azwi_cli import errors
 from azwi_cli.serviceaccount import carry_out, creation
-from azwi_cli.serviceaccount.known import Account, Choice, Found, Phase, Role, Wanted
+from azwi_cli.serviceaccount.known import (
+    MADE_BY,
+    Account,
+    Choice,
+    Found,
+    Kind,
+    Phase,
+    Role,
+    Wanted,
+)
 from azwi_cli.serviceaccount.operations import Action, Operation, What
 from azwi_commands.world import World
 from azwi_common import contract
@@ -28,6 +37,16 @@ def test_the_account_gets_the_client_id_of_the_application_made_before(world: Wo
     assert metadata is not None
     assert metadata["annotations"][contract.CLIENT_ID_ANNOTATION] == target.client_id
     assert len(world.graph.credentials(target)) == 1
+
+
+def test_the_tag_of_a_managed_identity_is_as_long_as_arm_takes_it(world: World) -> None:
+    choice = Choice(kind=Kind.IDENTITY, name="long", group="azwi", location="westeurope")
+    account = Account("n" * 63, "a" * 253)
+    want = Wanted(phases=(Phase.IDENTITY,), choice=choice, account=account)
+    plan = creation.plan(want, Found())
+    target = carry_out.run(plan, want, Found(), world.peers(), lambda step: None)
+    assert target is not None
+    assert target.tags[MADE_BY] == str(account)[:256]
 
 
 def test_what_was_done_before_a_failure_is_told(world: World) -> None:

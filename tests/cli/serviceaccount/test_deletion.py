@@ -74,6 +74,16 @@ def test_an_application_that_others_use_stays_with_its_roles() -> None:
     assert "'azwi sa delete phase aad-application' deletes it nevertheless" in says
 
 
+def test_an_application_with_a_secret_stays_for_whoever_logs_in_by_it() -> None:
+    found = dataclasses.replace(COMPLETE, target=dataclasses.replace(APP, has_secrets=True))
+    assert steps(WANTED, found)[0] == "keep role assignment"
+    kept = deletion.plan(WANTED, found)[-1]
+    assert not kept.is_change
+    assert "it has a secret or a certificate" in kept.says
+    alone = dataclasses.replace(WANTED, phases=(Phase.APPLICATION,), alone=True)
+    assert steps(alone, found) == ["delete application"]
+
+
 def test_its_own_phase_deletes_it_nevertheless() -> None:
     alone = dataclasses.replace(WANTED, phases=(Phase.APPLICATION,), alone=True)
     found = dataclasses.replace(COMPLETE, credentials=(MINE, OTHER))
@@ -106,6 +116,20 @@ def test_an_assignment_by_its_id_needs_nothing_else() -> None:
     wanted = Wanted(phases=(Phase.ROLE,), choice=Choice(), assignment_id="/x", alone=True)
     (step,) = deletion.plan(wanted, Found())
     assert step.resource == "/x"
+
+
+def test_an_account_that_helm_manages_only_loses_what_is_ours() -> None:
+    account = Existing(
+        {deletion.MANAGED_BY: "Helm", contract.USE_LABEL: "true"},
+        {contract.CLIENT_ID_ANNOTATION: "c", "note": "x"},
+    )
+    wanted = dataclasses.replace(WANTED, phases=(Phase.ACCOUNT,))
+    (step,) = deletion.plan(wanted, Found(account=account))
+    assert (step.resource, dict(step.changes)) == ("", {contract.CLIENT_ID_ANNOTATION: None})
+    assert "its label and annotations go, since Helm manages the account" in step.says
+    alone = dataclasses.replace(wanted, alone=True)
+    (step,) = deletion.plan(alone, Found(account=account))
+    assert step.resource == "shop/cart"
 
 
 def test_the_default_account_only_loses_what_is_ours() -> None:

@@ -323,6 +323,34 @@ def test_the_phases_one_by_one_make_the_same_as_all_at_once(world: World) -> Non
     assert not again["changed"]
 
 
+def test_a_service_principal_that_is_named_may_be_the_one_that_is_made(world: World) -> None:
+    """As scripts for the Go tool name both; without a role, nobody is looked for."""
+    names = ("--aad-application-name", "the-app", "--service-principal-name", "the-app")
+    world.run("create", *CART, *names)
+    world.run("create", *CART, *names, *role(world))
+    target = world.graph.by_name("the-app")
+    assert target is not None
+    assert len(world.arm.assignments(target.principal_id)) == 1
+    world.run("delete", *CART, *names, *role(world), "--yes")
+    assert world.arm.assignments(target.principal_id) == ()
+    again = world.run("delete", *CART, *names, *role(world), "--yes", "-o", "json").data
+    assert not again["changed"]
+
+
+def test_a_role_for_another_service_principal_is_its_own_however_often(world: World) -> None:
+    other = world.graph.create("other")
+    principal_id = world.graph.create_principal(other.client_id)
+    names = ("--aad-application-name", "the-app", "--service-principal-name", "other")
+    for _ in range(2):
+        world.run("create", *CART, *names, *role(world))
+    target = world.graph.by_name("the-app")
+    assert target is not None
+    assert len(world.arm.assignments(principal_id)) == 1
+    assert world.arm.assignments(target.principal_id) == ()
+    world.run("delete", *CART, *names, "--service-principal-object-id", principal_id, "--yes")
+    assert len(world.arm.assignments(principal_id)) == 1
+
+
 def test_the_phases_of_delete_one_by_one(world: World) -> None:
     name = ("--aad-application-name", "the-app")
     world.run("create", *CART, *name, *role(world))
@@ -413,6 +441,25 @@ def test_roles_that_may_not_be_seen_do_not_keep_an_application(world: World) -> 
     assert "deleted   application" in ran.out
 
 
+def test_roles_that_may_be_seen_and_not_taken_away_can_be_left(world: World) -> None:
+    """As whoever has Managed Identity Contributor alone."""
+    world.run("create", *CART, "--azure-role", "Reader", "--azure-scope", world.scope)
+    world.control.fault(
+        Fault(
+            kind="answer",
+            status=403,
+            at=("arm",),
+            after=1,
+            content_type="application/json",
+            body='{"error": {"code": "AuthorizationFailed", "message": "No."}}',
+        )
+    )
+    ran = world.run("delete", *CART, "--yes", code=errors.Code.DENIED)
+    assert ran.err.endswith("To leave it: --skip-phases role-assignment.\n")
+    ran = world.run("delete", *CART, "--yes", "--skip-phases", "role-assignment")
+    assert "deleted   application" in ran.out
+
+
 def test_what_was_done_before_a_failure_is_told(world: World) -> None:
     world.cluster.faults.append(apiserver.Fault("serviceaccounts", status=403, method="POST"))
     ran = world.run("create", *CART, code=errors.Code.DENIED)
@@ -437,6 +484,15 @@ def test_a_namespace_that_is_missing_is_told_before_anything_is_made(world: Worl
     ran = world.run("create", *other, code=errors.Code.NOT_FOUND)
     assert "kubectl create namespace nowhere" in ran.err
     assert world.writes() == []
+
+
+def test_who_may_not_ask_for_the_issuer_may_give_it(world: World) -> None:
+    """By default nobody but service accounts and administrators may read it."""
+    world.cluster.faults.append(apiserver.Fault("openid-configuration", status=403))
+    ran = world.run("create", *CART, code=errors.Code.DENIED)
+    assert ran.err.endswith("Or give the issuer: --service-account-issuer-url.\n")
+    world.run("create", *CART, "--service-account-issuer-url", world.where.issuer)
+    assert world.gets_a_token(client_id(world))
 
 
 def test_a_credential_that_differs_is_corrected_and_says_how(world: World) -> None:

@@ -28,6 +28,21 @@ def test_an_application_is_found_by_each_of_its_names(world: World) -> None:
     assert graph.principal_by_name("it's mine") == made.principal_id
 
 
+@pytest.mark.parametrize("kind", ["passwordCredentials", "keyCredentials"])
+def test_an_application_with_a_secret_or_a_certificate_is_known_as_such(
+    world: World, kind: str
+) -> None:
+    made = world.graph.create("it's mine")
+    assert not made.has_secrets
+    world.graph._rest.ask("PATCH", f"/v1.0/applications/{made.id}", {kind: [{"keyId": "k"}]})
+    found = (
+        world.graph.by_name("it's mine"),
+        world.graph.by_object_id(made.id),
+        world.graph.by_client_id(made.client_id),
+    )
+    assert [one.has_secrets for one in found if one] == [True, True, True]
+
+
 def test_what_is_not_there_is_none_or_told(world: World) -> None:
     nobody = "00000000-0000-4000-8000-000000000000"
     assert world.graph.by_name("x") is None

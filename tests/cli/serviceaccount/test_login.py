@@ -154,6 +154,48 @@ def test_an_azure_cli_that_is_logged_out_is_told(world: World) -> None:
     assert "Run az login, or choose another --auth-method." in ran.err
 
 
+def test_a_login_of_the_azure_cli_that_has_ended_is_begun_anew(world: World) -> None:
+    """As the Azure CLI says it: a warning may stand before, and the way out after."""
+    script = (
+        'case "$*" in *get-access-token*) cat >&2 <<END\nWARNING: A newer version is there.\n'
+        "ERROR: AADSTS70043: The refresh token has expired. Trace ID: 1 Correlation ID: 2\n"
+        "Interactive authentication is needed. Please run:\naz login\nEND\nexit 1;; esac"
+    )
+    ran = world.process(
+        *("create", *CART), code=errors.Code.DENIED, login=False, PATH=fake_az(world, script)
+    )
+    assert ran.err == (
+        "azwi: The login is refused: AADSTS70043: The refresh token has expired. Run az login"
+        " again, or choose another --auth-method.\n"
+    )
+
+
+@pytest.mark.parametrize("named", ["subscription", "tenant"])
+def test_the_azure_cli_is_asked_for_the_tenant_that_is_meant(
+    world: World, monkeypatch: pytest.MonkeyPatch, named: str
+) -> None:
+    """Its own may be another one: an application would be made there."""
+    answer = '{"accessToken": "$*", "expires_on": 32472144000}'
+    monkeypatch.setenv("PATH", fake_az(world, f"cat <<END\n{answer}\nEND"))
+    given = {"tenant_id": "t" if named == "tenant" else None, "subscription_id": "s"}
+    asked = token(Login(auth(world, auth_method=options.AuthMethod.CLI, **given)))
+    assert asked.endswith(f"--{named} {named[0]}")
+
+
+@pytest.mark.parametrize("method", options.AuthMethod)
+def test_what_can_be_no_tenant_is_told(
+    world: World, monkeypatch: pytest.MonkeyPatch, method: options.AuthMethod
+) -> None:
+    monkeypatch.setenv("AZURE_FEDERATED_TOKEN_FILE", world.where.token_file)
+    given = auth(world, auth_method=method, tenant_id="my tenant", client_secret="x")
+    file = world.folder / "cert.pem"
+    key = openssl("genrsa", "2048")
+    file.write_bytes(key)
+    file.write_bytes(openssl("req", "-x509", "-key", file, "-subj", "/CN=azwi") + key)
+    with pytest.raises(errors.BadInput, match=r"'my tenant' is no tenant.*--tenant-id"):
+        _ = Login(dataclasses.replace(given, certificate_path=file)).credential
+
+
 @pytest.mark.parametrize(
     ("changes", "told"),
     [

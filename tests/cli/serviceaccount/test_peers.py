@@ -40,6 +40,18 @@ def test_one_that_is_named_by_its_id_must_be_there(world: World) -> None:
         peers.observe(want, world.peers(), deleting=False)
 
 
+def test_ids_of_two_applications_are_no_application(world: World) -> None:
+    one, other = world.graph.create("one"), world.graph.create("other")
+    both = Choice(object_id=one.id, client_id=one.client_id.upper())
+    found = peers.observe(wanted(Phase.CREDENTIAL, choice=both), world.peers(), deleting=False)
+    assert found.target == one
+    mixed = wanted(Phase.CREDENTIAL, choice=Choice(object_id=one.id, client_id=other.client_id))
+    with pytest.raises(
+        errors.BadInput, match=f"has the client id {one.client_id}, not {other.client_id}"
+    ):
+        peers.observe(mixed, world.peers(), deleting=True)
+
+
 def test_a_managed_identity_that_is_not_made_must_be_there(world: World) -> None:
     choice = Choice(kind=Kind.IDENTITY, name="mi", group="azwi")
     with pytest.raises(errors.NotFound, match="create phase managed-identity"):
@@ -59,3 +71,12 @@ def test_a_role_needs_no_graph_where_the_principal_is_known(world: World) -> Non
     assert (found.principal_id, found.assignments) == ("p", ())
     assert found.role_definition_id
     assert world.control.calls("graph") == []
+
+
+def test_without_a_role_nobody_is_asked_for_roles(world: World) -> None:
+    world.graph.create_principal(world.graph.create("x").client_id)
+    want = wanted(Phase.APPLICATION, Phase.ROLE)
+    peers.observe(want, world.peers(), deleting=False)
+    assert world.control.calls("arm") == []
+    peers.observe(want, world.peers(), deleting=True)
+    assert len(world.control.calls("arm")) == 1

@@ -82,7 +82,17 @@ def test_the_issuer_is_asked_for_only_where_it_matters(
         ({"role": "Reader", "scope": "subscriptions/s"}, "is no scope"),
         ({"scope": "/s"}, "--azure-role"),
         ({"phase": Phase.ROLE}, "--azure-role and --azure-scope."),
-        ({"issuer": "http://x"}, "no https URL"),
+        ({"issuer": "http://x"}, "it does not start with https://"),
+        ({"issuer": f"{ISSUER} "}, "it contains blanks"),
+        ({"issuer": f"{ISSUER}?x=y"}, "it has a query"),
+        ({"account": "Cart"}, "'Cart' is no name of a service account"),
+        ({"account": "../pods/x"}, "is no name of a service account"),
+        ({"account": "cart\n"}, "is no name of a service account"),
+        ({"account": "a" * 254}, "is no name of a service account"),
+        ({"account": "a..b"}, "is no name of a service account"),
+        ({"namespace": ""}, "'' is no name of a namespace"),
+        ({"namespace": "shop.x"}, "--service-account-namespace"),
+        ({"namespace": "a" * 64}, "is no name of a namespace"),
         ({"expiration": "5m"}, "1h to 24h"),
         ({"phase": Phase.APPLICATION, "account": ""}, "--aad-application-name"),
     ],
@@ -91,6 +101,11 @@ def test_what_does_not_go_together_is_told(changes: dict[str, object], told: str
     with pytest.raises(errors.BadInput) as caught:
         wanted(given(**changes), audience="a")
     assert told in str(caught.value)
+
+
+def test_the_longest_names_are_taken() -> None:
+    longest = given(namespace="n" * 63, account="a" * 253)
+    assert wanted(longest, audience="a").account == Account("n" * 63, "a" * 253, ISSUER)
 
 
 def test_delete_takes_an_assignment_by_id_in_place_of_its_role() -> None:
