@@ -1,5 +1,6 @@
 """``azwi``: runs a command of the table; the one place where errors become exit codes."""
 
+import errno
 import os
 import sys
 import traceback
@@ -10,6 +11,8 @@ import typer
 
 from azwi_cli import commands, completion, errors, output
 
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+"""Of standard output; every file that has a name has its own sentence."""
 _PLUGIN = "kubectl-azwi"
 _REPORT = "This is a mistake of azwi's: add --debug to see where, and report it."
 
@@ -30,14 +33,28 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _misused(error)
     except (KeyboardInterrupt, typer.Abort):
         return _interrupted()
-    except BrokenPipeError:
-        # Whoever read the output has left: say nothing, and let nothing be said at exit either.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return errors.Code.FAILED
+    except OSError as error:
+        return _unwritten(error)
     except Exception as error:  # noqa: BLE001  # the last resort: a traceback helps no user
-        return _told(f"{type(error).__name__}: {error}. {_REPORT}", errors.Code.FAILED)
+        return _unforeseen(error)
     # Typer does not let Ctrl-C through: it makes it an exit code, which no command has otherwise.
     return _interrupted() if result == errors.Code.INTERRUPTED else int(result or 0)
+
+
+def _unwritten(error: OSError) -> int:
+    """Standard output takes no more; to a reader that has left there is nothing to say."""
+    has_left = isinstance(error, BrokenPipeError)
+    if not has_left and error.errno not in _FULL:
+        return _unforeseen(error)
+    # Let nothing be said at the exit either, when what is left would be written.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if has_left:
+        return errors.Code.FAILED
+    return _told(f"The output cannot be written: {error.strerror}.", errors.Code.FAILED)
+
+
+def _unforeseen(error: Exception) -> int:
+    return _told(f"{type(error).__name__}: {error}. {_REPORT}", errors.Code.FAILED)
 
 
 def _interrupted() -> int:

@@ -71,15 +71,15 @@ def write_tree(folder: Path, content: Mapping[str, bytes], *, force: bool = Fals
     Everybody may read them, since they are meant to be published. Answers those that changed.
     """
     paths = {folder / name: data for name, data in content.items()}
-    for path, data in paths.items():
-        if path.is_file() and not force and path.read_bytes() != data:
-            raise _in_the_way(path)
     try:
+        for path, data in paths.items():
+            if path.is_file() and not force and path.read_bytes() != data:
+                raise _in_the_way(path)
         for path in paths:
             path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise errors.BadInput(
-            f"The folder {folder} cannot be made: {error.strerror}. Choose another one."
+            f"The folder {folder} cannot be used: {error.strerror}. Choose another one."
         ) from error
     return [path for path, data in paths.items() if write(path, data, force=force, mode=EVERYBODY)]
 

@@ -137,9 +137,9 @@ def translated(server: str) -> Iterator[None]:
 def refused(server: str, status: int, what: str) -> errors.AzwiError:
     """The error for an answer of the API server that is none of success."""
     if status == 401:
-        return errors.Denied(f"The API server {server} does not know you.", "Log in again.")
+        return errors.NoLogin(f"The API server {server} does not know you.", "Log in again.")
     if status == 403:
-        return errors.Denied(
+        return errors.Forbidden(
             f"The API server {server} does not allow it: {what}.",
             "Ask an administrator of the cluster for the permission.",
         )

@@ -113,8 +113,13 @@ def test_of_several_files_none_is_written_where_one_is_in_the_way(tmp_path: Path
 
 def test_a_tree_below_a_file_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
-    with pytest.raises(errors.BadInput, match="cannot be made"):
+    with pytest.raises(errors.BadInput, match="cannot be used: Not a directory"):
         files.write_tree(tmp_path / "file", {"a/one": b"1"})
+
+
+def test_a_tree_that_cannot_even_be_looked_at_is_told(tmp_path: Path) -> None:
+    with pytest.raises(errors.BadInput, match="cannot be used: File name too long"):
+        files.write_tree(tmp_path / ("x" * 300), {"one": b"1"})
 
 
 def test_reading_says_what_is_expected(tmp_path: Path) -> None:

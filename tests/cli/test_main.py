@@ -102,6 +102,20 @@ def test_a_reader_that_leaves_is_no_error_to_speak_of() -> None:
     assert ended.returncode == errors.Code.FAILED
 
 
+def test_a_disk_that_is_full_is_a_sentence() -> None:
+    with Path("/dev/full").open("wb") as full:
+        ended = subprocess.run(
+            [sys.executable, "-m", "azwi_cli", "version"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            env=plain_environment(),
+        )
+    assert ended.stderr == "azwi: The output cannot be written: No space left on device.\n"
+    assert ended.returncode == errors.Code.FAILED
+
+
 def test_ctrl_c_ends_it_with_130_and_says_so(authority: Authority) -> None:
     with serve(authority.server()) as site:
         site.replies["/.well-known/openid-configuration"] = Reply(b"{}", pause=5)

@@ -17,6 +17,8 @@ from azwi_cli.inject import manifests, pointers
 _WIDE: Final = 100_000  # columns: nothing is folded
 _PLAIN: Final = re.compile(r"[A-Za-z/-][\w./=-]*(?::[\w./-]+)*", re.ASCII)
 """Texts that nobody takes for anything but text, whatever version of YAML is read."""
+_PROPERTIES: Final = re.compile(r"(?:[&!]\S*(?:\s+|#[^\n]*(?=\n))+)*")
+"""What may stand before a block's first line."""
 
 
 class CannotEdit(Exception):
@@ -55,11 +57,11 @@ def edited_items(text: str, changes: Mapping[int, Sequence[pointers.Change]]) ->
 def edited(text: str, operation: pointers.Operation, base: pointers.Path) -> str:
     """``text`` after one operation, whose pointer starts at ``base``; raises CannotEdit."""
     if not text.endswith("\n"):
-        text += "\n"
+        text += manifests.with_ends_of(text, "\n")
     root = manifests.composed(text)
     *way, last = pointers.parts(operation["path"])
     parent, opener = _found(root, (*base, *way))
-    indented = _dashes_are_indented(root)
+    indented = _dashes_are_indented(text, root)
     if operation["op"] == "remove":
         return _without(text, parent, last)
     if isinstance(parent, yaml.SequenceNode):
@@ -141,7 +143,7 @@ def _replaced(text: str, pair: Any, lines: str) -> str:
         raise CannotEdit
     head, newline, rest = lines.partition("\n")
     head = before + head.lstrip() + (f" {behind}" if behind else "")
-    return text[:start] + head + newline + rest + text[end:]
+    return text[:start] + manifests.with_ends_of(text, head + newline + rest) + text[end:]
 
 
 def _with_item(text: str, parent: Any, opener: Any, at: str, value: Any, indented: bool) -> str:
@@ -151,7 +153,7 @@ def _with_item(text: str, parent: Any, opener: Any, at: str, value: Any, indente
             index = parent.value[place].start_mark.index
             return _cut(text, index, index, f"{_json(value)}, ")
         return _into_flow(text, parent, _json(value))
-    lines = _block([value], parent.start_mark.column, indented)
+    lines = _block([value], _column(text, parent), indented)
     if place == 0:
         return _insert(text, _line_end(text, opener.end_mark.index), lines)
     return _insert(text, _line_after(text, parent.value[place - 1]), lines)
@@ -220,7 +222,7 @@ def _without(text: str, parent: Any, last: str | int) -> str:
     if parent.flow_style:
         return _out_of_flow(text, pieces, place)
     start = _line_start(text, pieces[place][0].start_mark.index)
-    column = parent.start_mark.column
+    column = _column(text, parent)
     if text[start : start + column].strip():  # the first name of an item, behind its dash
         return _first_moved_up(text, pieces)
     return _cut(text, start, _line_after(text, pieces[place][1]), "")
@@ -245,14 +247,19 @@ def _out_of_flow(text: str, pieces: list[Any], place: int) -> str:
 # --- Places ---------------------------------------------------------------------------------------
 
 
+def _column(text: str, node: Any) -> int:
+    """Where the lines of a block begin; a block with an anchor or a tag itself begins at that."""
+    properties = _PROPERTIES.match(text, node.start_mark.index)
+    start: int = properties.end() if properties else node.start_mark.index
+    return start - _line_start(text, start)
+
+
 def _cut(text: str, start: int, end: int, between: str) -> str:
     return text[:start] + between + text[end:]
 
 
 def _insert(text: str, at: int, lines: str) -> str:
-    if "\r\n" in text:
-        lines = lines.replace("\n", "\r\n")
-    return text[:at] + lines + text[at:]
+    return text[:at] + manifests.with_ends_of(text, lines) + text[at:]
 
 
 def _line_start(text: str, index: int) -> int:
@@ -281,14 +288,14 @@ def _ends(text: str, node: Any) -> Iterator[int]:
             yield from _ends(text, child)
 
 
-def _dashes_are_indented(root: Any) -> bool:
+def _dashes_are_indented(text: str, root: Any) -> bool:
     """Whether the first sequence in a mapping is; True where there is none."""
     waiting = [root]
     while waiting:
         node = waiting.pop(0)
         for key, value in node.value if isinstance(node, yaml.MappingNode) else ():
             if isinstance(value, yaml.SequenceNode) and value.value and not value.flow_style:
-                return bool(value.start_mark.column > key.start_mark.column)
+                return bool(_column(text, value) > key.start_mark.column)
         waiting += _children(node)
     return True
 

@@ -1,7 +1,7 @@
 """Files of Kubernetes objects: their documents, the objects in them, the pod templates of those.
 
 Pure. Every byte of a file belongs to one document, so that what nobody changes is written back as
-it came. Values are read as Kubernetes reads them: YAML 1.1, but dates stay text.
+it came. Values are read as Kubernetes reads them.
 """
 
 import json
@@ -13,6 +13,7 @@ from typing import Any, Final
 import yaml
 
 from azwi_cli import errors
+from azwi_cli.kubernetes_yaml import Loader
 
 Object = dict[str, Any]
 Path = tuple[str | int, ...]
@@ -25,15 +26,6 @@ _TEMPLATES: Final[Mapping[str, tuple[str, ...]]] = {
     "PodTemplate": ("template",),
 }
 _USUAL: Final = ("spec", "template")
-
-
-class _Loader(yaml.CSafeLoader):
-    """As the API server's tools read YAML: a date is text."""
-
-    yaml_implicit_resolvers = {  # noqa: RUF012  # the library's own form
-        sign: [(tag, pattern) for tag, pattern in known if not tag.endswith(":timestamp")]
-        for sign, known in yaml.CSafeLoader.yaml_implicit_resolvers.items()
-    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +124,7 @@ def _says_something(line: str) -> bool:
 def _data(text: str, file: str, number: int, line: int) -> Any:
     try:
         if not _is_json(text):
-            _refuse_twins(yaml.compose(text, _Loader))
+            _refuse_twins(yaml.compose(text, Loader))
         return parsed(text)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
@@ -151,7 +143,7 @@ def _data(text: str, file: str, number: int, line: int) -> Any:
 def parsed(text: str) -> Any:
     """The value of a document; raises yaml.YAMLError."""
     # Nearly all JSON is YAML: not the escapes of what has more than 16 bits.
-    return json.loads(text) if _is_json(text) else yaml.load(text, _Loader)
+    return json.loads(text) if _is_json(text) else yaml.load(text, Loader)
 
 
 def _is_json(text: str) -> bool:
@@ -171,7 +163,7 @@ def _without_twins(pairs: list[tuple[str, Any]]) -> None:
 
 def composed(text: str) -> Any:
     """The nodes of a document, with their places in the text."""
-    return yaml.compose(text, _Loader)
+    return yaml.compose(text, Loader)
 
 
 def _refuse_twins(node: Any) -> None:
@@ -229,10 +221,16 @@ def template(thing: Thing) -> Template | None:
     return Template(thing, (*thing.path, *path), found)
 
 
+def with_ends_of(like: str, text: str) -> str:
+    """``text`` with the line ends of ``like``."""
+    return re.sub(r"\r?\n", "\r\n", text) if "\r\n" in like else text
+
+
 def json_text(data: Any, like: str) -> str:
     """``data`` as JSON, indented as ``like`` is."""
     second = re.search(r"\n([ \t]*)\S", like)
     indent = second[1] if second else None
     end = like[len(like.rstrip()) :]
     separators = None if indent or ": " in like[:200] else (",", ":")
-    return json.dumps(data, indent=indent, ensure_ascii=False, separators=separators) + end
+    text = json.dumps(data, indent=indent, ensure_ascii=False, separators=separators)
+    return with_ends_of(like, text) + end

@@ -1,7 +1,7 @@
 """Reads files of manifests and writes them changed: whole, or not at all; notes beside it."""
 
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -11,6 +11,7 @@ from azwi_cli.inject import manifests, offline, writing
 
 STANDARD_INPUT: Final = Path("-")
 _ENDINGS: Final = (".yaml", ".yml", ".json")
+_SHOWN: Final = 3  # places of one refusal
 _LARGEST: Final = 64 << 20  # bytes: a rendered chart with its CRDs has a few MB
 
 
@@ -75,13 +76,24 @@ def decided(
         for documents in found.values()
         for template in offline.templates(documents)
     ]
-    refused = [f"{item.template.owner.place}: {item.refused}" for item in outcomes if item.refused]
-    if refused:
+    if refused := [*_refused(outcomes)]:
         raise errors.BadInput("\n".join(refused), "Nothing was written.")
     for item in outcomes:
         for warning in item.warnings:
             output.note(f"Warning: {item.template.owner.place}: {warning}")
     return outcomes
+
+
+def _refused(outcomes: Iterable[offline.Outcome]) -> Iterator[str]:
+    """Every refusal; the same one of a few places, and how many more there are."""
+    places: dict[str, list[str]] = {}
+    for item in outcomes:
+        if item.refused:
+            places.setdefault(item.refused, []).append(item.template.owner.place)
+    for refused, found in places.items():
+        yield from (f"{place}: {refused}" for place in found[:_SHOWN])
+        if len(found) > _SHOWN:
+            yield f"{len(found) - _SHOWN} more: {refused}"
 
 
 def write(
@@ -105,7 +117,8 @@ def write(
     elif target.output:
         _say_or_write(target.output, _joined(list(texts.values())), target, force=target.force)
     elif not target.dry_run:
-        sys.stdout.write(_joined(list(texts.values())))
+        # As bytes: a file is UTF-8 wherever it goes, whatever a terminal's text is.
+        sys.stdout.buffer.write(_joined(list(texts.values())).encode())
 
 
 def _joined(texts: Sequence[str]) -> str:

@@ -13,7 +13,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
-from azwi_cli.inject import edits, pointers
+from azwi_cli.inject import edits, manifests, pointers
 
 _HEAD: Final = re.compile(r"\A(?:(?!---)[^\n]*\n)*?---[ \t]*(?:#[^\n]*)?\r?\n")
 
@@ -31,7 +31,7 @@ def rewritten(text: str, changes: Iterable[tuple[pointers.Path, pointers.Operati
         _change(tree, base, operation)
     out = io.StringIO()
     yaml.dump(tree, out)
-    return text[:start] + out.getvalue()
+    return text[:start] + manifests.with_ends_of(text, out.getvalue())
 
 
 def _change(tree: Any, base: pointers.Path, operation: pointers.Operation) -> None:
@@ -53,9 +53,28 @@ def _own(parent: Any, part: Any) -> Any:
     child = parent[part]
     merged = isinstance(parent, CommentedMap) and bool(parent.merge)
     if merged or (getattr(child, "anchor", None) and child.anchor.value):
+        is_alias = _is_alias(parent, part, child)
         child = _without_anchor(child)
+        if is_alias:
+            _drop_head(parent, part, child)
         parent[part] = child
     return child
+
+
+def _is_alias(parent: Any, part: Any, child: Any) -> bool:
+    """Whether it is said further above, and here is its name only."""
+    said = child.lc.line, child.lc.col
+    if isinstance(parent, CommentedSeq):
+        before = any(item is child for item in parent[:part])
+        return before or said < (parent.lc.line, parent.lc.col)
+    place = (parent.lc.data or {}).get(part)  # none where it comes from a merge
+    return place is None or said < tuple(place[:2])
+
+
+def _drop_head(parent: Any, part: Any, child: Any) -> None:
+    """The comments above its first line, which the library gives to each place, and misplaces."""
+    child.ca.comment = None
+    parent.ca.items.pop(part, None)
 
 
 def _without_anchor(node: Any) -> Any:

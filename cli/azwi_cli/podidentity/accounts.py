@@ -36,6 +36,8 @@ class AccountPlan:
     why: str = ""
     pull_secrets: tuple[str, ...] = ()
     automount: bool | None = None
+    before: Account | None = None
+    """As it is now; None: there is none, or it is not known."""
 
 
 def choose(
@@ -61,9 +63,13 @@ def choose(
                 *(user.ref.namespace, name, True, annotations, user.account, why),
                 old.pull_secrets,
                 old.automount,
+                known.get((user.ref.namespace, name)),
             )
             if why
-            else AccountPlan(user.ref.namespace, name, False, annotations)
+            else AccountPlan(
+                *(user.ref.namespace, name, False, annotations),
+                before=known.get((user.ref.namespace, name)),
+            )
         )
     return found
 

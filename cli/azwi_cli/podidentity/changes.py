@@ -98,10 +98,18 @@ def account_before(entry: Entry, live: Mapping[str, Any] | None) -> Object:
     }
 
 
+def foreign_client(entry: Entry, live: Mapping[str, Any] | None) -> str:
+    """The client ID of a live service account that is none of the entry's; empty: it has none."""
+    name = contract.CLIENT_ID_ANNOTATION
+    client = str(objects.part(live, "metadata", "annotations").get(name, ""))
+    planned = entry.account["metadata"]["annotations"].get(name, "")
+    return client if client.strip().lower() != planned else ""
+
+
 def known_before(entry: Entry, state: State) -> Object | None:
     """What another workload of the same account has seen before it was changed."""
     for other in _sharing(entry, state):
-        if other.account_before is not None and other.phase not in ("undone", "planned"):
+        if other.account_before is not None and other.phase != "undone":
             return other.account_before
     return None
 

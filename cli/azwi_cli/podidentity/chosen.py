@@ -84,7 +84,8 @@ DefaultOption = Annotated[
         "--default",
         metavar="IDENTITY",
         help="AzureIdentity (NAMESPACE/NAME or NAME) or client ID of requests that name none, where"
-        " there are several; none: every request names its identity; may be given again.",
+        " there are several; none: every request names its identity; may be given again: the first"
+        " that fits a workload counts.",
     ),
 ]
 RolesOption = Annotated[

@@ -1,8 +1,10 @@
 """Sorts objects into ``facts.Facts``, one by one, wherever they come from. Pure."""
 
+import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
+from azwi_cli import errors
 from azwi_cli.podidentity import objects
 from azwi_cli.podidentity.facts import (
     Account,
@@ -16,6 +18,9 @@ from azwi_cli.podidentity.facts import (
     Workload,
 )
 from azwi_common import contract
+
+_NAME: Final = re.compile(r"[a-z0-9][a-z0-9.-]*", re.ASCII)
+"""Of what is named here later: a folder, a file, a line of a script."""
 
 
 class Collected:
@@ -34,7 +39,7 @@ class Collected:
         ref = Ref(
             str(metadata.get("namespace") or self._namespace),
             str(thing.get("kind")),
-            str(metadata.get("name")),
+            objects.name_of(metadata),
         )
         key = str(thing.get("apiVersion", "")).partition("/")[0], ref
         if key in self._seen:
@@ -44,6 +49,7 @@ class Collected:
             level = objects.part(metadata, "labels").get(contract.POD_SECURITY_LABEL)
             self.pod_security |= {ref.name: str(level)} if level else {}
         elif (found := objects.read(thing, self._namespace)) is not None:
+            _require_names(ref, found)
             self.put(found)
 
     def put(self, found: objects.Read) -> None:
@@ -83,3 +89,18 @@ class Collected:
 
     def _of(self, kind: type) -> list[Any]:
         return self._found.get(kind, [])
+
+
+def _require_names(ref: Ref, found: objects.Read) -> None:
+    """Raise BadInput where a name is none; a cluster has no such object, a file may."""
+    if isinstance(found, RoleBinding):
+        return  # may be called anything, and names no file
+    named = [ref.namespace, ref.name]
+    if isinstance(found, Workload) and found.template:
+        named.append(found.template.service_account)
+    for name in named:
+        if not _NAME.fullmatch(name):
+            raise errors.BadInput(
+                f"{ref.kind} {ref.name!r}: no Kubernetes object can have the name {name!r}.",
+                "Correct it; a template must be rendered first.",
+            )

@@ -39,9 +39,10 @@ def _files(name: Path) -> list[Path]:
 def _documents(path: Path, *, strict: bool) -> Iterator[dict[str, Any]]:
     import yaml
 
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    from azwi_cli.kubernetes_yaml import Loader
+
     try:
-        found = list(yaml.load_all(_text(path), Loader=loader))
+        found = list(yaml.load_all(_text(path), Loader))
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark else ""

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from azwi_common import contract
+
 LABEL: Final = "aadpodidbinding"
 """On a pod: the selector of the bindings that it asks for."""
 
@@ -80,6 +82,20 @@ class Template:
     forces_namespaced: bool = False
     """A container has aad-pod-identity's flag that keeps every identity in its namespace."""
 
+    @property
+    def takes_part(self) -> bool:
+        """Whether its pods carry the webhook's label."""
+        return self.labels.get(contract.USE_LABEL) == "true"
+
+    @property
+    def is_migrated(self) -> bool:
+        """Whether its pods get the sidecar, or have it.
+
+        In environment mode the webhook takes the annotation that asks for it off the pods.
+        """
+        asks = self.annotations.get(contract.INJECT_ANNOTATION) == "true"
+        return self.takes_part and (asks or contract.PROXY_CONTAINER in self.containers)
+
 
 @dataclass(frozen=True, slots=True)
 class Workload:
@@ -107,6 +123,8 @@ class Account:
     """Those under azure.workload.identity/."""
     pull_secrets: tuple[str, ...] = ()
     automount: bool | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+    """Those under azure.workload.identity/."""
 
 
 @dataclass(frozen=True, slots=True)

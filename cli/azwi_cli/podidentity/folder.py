@@ -93,7 +93,7 @@ def rollback_script(plan: Plan) -> str:
             continue
         done.add((item.ref.namespace, item.account.name))
         target = f"serviceaccount/{item.account.name}"
-        if item.account.is_new:
+        if item.account.is_new and item.account.before is None:
             lines.append(_kubectl(item, "delete", target, None))
         else:
             lines.append(_kubectl(item, "patch", target, patches.account_rollback(item)))

@@ -134,17 +134,17 @@ class _Reading:
                 ) from error
             if what.api_version not in _OPTIONAL:
                 raise
-        except errors.Denied as error:
+        except errors.Forbidden as error:
             self._denied(what, error)
 
-    def _denied(self, what: _Collection, error: errors.Denied) -> None:
+    def _denied(self, what: _Collection, error: errors.Forbidden) -> None:
         if what.everywhere and self._namespace and what.api_version == _GROUP:
             self._read(what, self._namespace)
             self._unread.append(
                 f"You may not list {what.plural} of other namespaces: those that reach into"
                 f" {self._namespace} are not seen."
             )
-        elif what.without and "does not allow" in error.says:
+        elif what.without:
             self._unread.append(f"You may not list {what.plural}: {what.without}.")
         else:
             raise error
@@ -171,7 +171,7 @@ class _Reading:
                 continue
             try:
                 thing = self._api.metadata(path(version, ref.kind, ref.namespace, ref.name))
-            except (errors.NotFound, errors.Denied):
+            except (errors.NotFound, errors.Forbidden):
                 continue  # the report says that the owner was not found
             self._collected.put(objects.of_metadata(thing, ref.kind, version))
 
@@ -203,7 +203,7 @@ class _Reading:
             raise errors.NotFound(
                 f"There is no namespace {self._namespace}.", "Choose one with --namespace, or -A."
             ) from error
-        except errors.Denied:
+        except errors.Forbidden:
             self._unread.append(
                 "You may not read namespaces: whether pod security forbids the sidecar is not"
                 " known."
@@ -224,7 +224,7 @@ class _Reading:
                 )
                 try:
                     self._read(what, None)
-                except errors.Denied:
+                except errors.Forbidden:
                     return
 
     def _webhook_mode(self) -> str | None:
@@ -238,7 +238,7 @@ class _Reading:
             return modes.of_webhook(self._api.get(path("apps/v1", "Deployment", *where)))
         except errors.NotFound:
             return ""
-        except errors.Denied:
+        except errors.Forbidden:
             return None
 
     def _issuer(self) -> str:

@@ -49,8 +49,18 @@ def known_state(folder: Path, server: str) -> State:
 
 
 def planned(facts: Facts, options: plan.Options, known: State, resource: str) -> Planned:
-    """What is to be done, and what was begun."""
+    """What is to be done, and what was begun; raises BadInput where a way back would be lost."""
     made = plan.plan(facts, options)
+    for item in made.items:
+        done = known.entries.get(state.key(item.ref))
+        changes_mode = item.status is plan.Status.MIGRATES and item.template.is_migrated
+        if changes_mode and done and done.phase is state.Phase.DONE:
+            raise errors.BadInput(
+                f"This folder has the way back of {state.key(item.ref)} to aad-pod-identity, which"
+                " a change of its mode would overwrite.",
+                "Change the mode from another folder; that one has the way back to the mode of"
+                " now.",
+            )
     merged = state.merged(known, changes.entries(made, resource))
     return Planned(made, report.data(made, facts), merged)
 

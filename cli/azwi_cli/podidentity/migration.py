@@ -1,8 +1,9 @@
 """Changes a cluster, a workload at a time, and takes back what fails.
 
 Each step first says in the state that it begins, then changes one object, in a way that may be
-repeated. So after an interruption the same call goes on where it was. What cannot be reached is an
-interruption too; a refusal, a rollout that does not end or a pod without a token is a failure.
+repeated. So after an interruption the same call goes on where it was. What cannot be reached and a
+login that ended are interruptions too; a refusal, a rollout that does not end or a pod without a
+token is a failure.
 """
 
 import time
@@ -48,7 +49,7 @@ class Migration:
             for phase, step in self._steps():
                 if entry.phase is phase:
                     entry = self.store.save(step(entry))
-        except (errors.Denied, errors.Rejected) as error:
+        except (errors.Forbidden, errors.Rejected) as error:
             return self.back(_refused(entry, str(error)), str(error))
         except (NotMigrated, errors.NotFound) as error:
             output.note(f"{state.key(entry.ref)}: {error} It is taken back.")
@@ -79,9 +80,16 @@ class Migration:
         )
 
     def _look_at_account(self, entry: Entry) -> Entry:
-        before = changes.known_before(entry, self.store.state)
+        before = entry.account_before
+        if before is None:
+            before = changes.known_before(entry, self.store.state)
         if before is None:
             live = self._maybe(lambda: self.api.get(self._account_path(entry)))
+            if client := changes.foreign_client(entry, live):
+                raise NotMigrated(
+                    f"Service account {entry.account_name} has the client ID {client} already,"
+                    " which is another identity's."
+                )
             before = changes.account_before(entry, live)
         return replace(entry, phase=Phase.ACCOUNT, account_before=before, why="")
 
@@ -127,17 +135,15 @@ class Migration:
             )
         if not entry.resource:
             return "not proven: it is not known which identity its requests name"
-        return self._token(entry, pods[0]["metadata"]["name"])
+        return self._token(entry, live, pods[0]["metadata"]["name"])
 
-    def _token(self, entry: Entry, pod: str) -> str:
-        where = f"/api/v1/namespaces/{entry.namespace}/pods/{pod}/log"
+    def _token(self, entry: Entry, live: dict[str, Any], pod: str) -> str:
         until = self.now() + _PROOF
         while True:
             try:
-                log = self.api.text(where, **_LOG)
-            except errors.Denied:
+                found = rollout.proof(self._log(entry, pod), entry.resource)
+            except errors.Forbidden:
                 return "not proven: you may not read the logs of its pods"
-            found = rollout.proof(log, entry.resource)
             if found and found[0]:
                 return f"pod {pod} got its token"
             if found:
@@ -149,6 +155,16 @@ class Migration:
             if self.now() > until:
                 raise NotMigrated(f"Pod {pod} says nothing of a token within {_PROOF:.0f} s.")
             time.sleep(self.pause)
+            names = [it["metadata"]["name"] for it in rollout.running(self._pods(entry, live))]
+            pod = pod if pod in names else next(iter(names), pod)  # one that has gone is replaced
+
+    def _log(self, entry: Entry, pod: str) -> str:
+        """Empty: its container has none yet, or the pod has gone."""
+        where = f"/api/v1/namespaces/{entry.namespace}/pods/{pod}/log"
+        try:
+            return self.api.text(where, **_LOG)
+        except (errors.NotFound, errors.Rejected):
+            return ""
 
     def _pods(self, entry: Entry, live: dict[str, Any]) -> list[dict[str, Any]]:
         selector = rollout.selector(live)

@@ -35,6 +35,8 @@ TEMPLATES: Final[Mapping[str, tuple[str, ...]]] = {
     "StatefulSet": ("spec", "template"),
 }
 """By kind, where its pods' template is."""
+_USUAL: Final = ("spec", "template")
+"""Where kinds that are not known have it, such as Rollout."""
 
 Object: TypeAlias = Mapping[str, Any]
 Read: TypeAlias = (
@@ -46,11 +48,19 @@ def read(thing: Object, namespace: str) -> Read | None:
     """An object of a kind that matters here; ``namespace``: of one that names none itself."""
     kind = str(thing.get("kind", ""))
     metadata = part(thing, "metadata")
-    ref = Ref(str(metadata.get("namespace") or namespace), kind, str(metadata.get("name", "")))
+    ref = Ref(str(metadata.get("namespace") or namespace), kind, name_of(metadata))
     if kind in TEMPLATES or kind == "Pod":
         return None if _has_ended(thing) else _workload(ref, thing)
     reader = _READERS.get((str(thing.get("apiVersion", "")).split("/")[0], kind))
-    return reader(ref, thing) if reader else None
+    if reader:
+        return reader(ref, thing)
+    makes_pods = bool(items(part(thing, *_USUAL, "spec"), "containers"))
+    return _workload(ref, thing) if makes_pods else None
+
+
+def name_of(metadata: Mapping[str, Any]) -> str:
+    """An object's name, or the beginning of the one that it gets when it is made."""
+    return str(metadata.get("name") or metadata.get("generateName") or "")
 
 
 def of_metadata(thing: Object, kind: str, api_version: str) -> Workload:
@@ -119,6 +129,7 @@ def _account(ref: Ref, thing: Object) -> Account:
         ours(part(thing, "metadata", "annotations")),
         tuple(str(item.get("name", "")) for item in items(thing, "imagePullSecrets")),
         automount if isinstance(automount, bool) else None,
+        ours(part(thing, "metadata", "labels")),
     )
 
 
@@ -163,7 +174,7 @@ def _has_ended(thing: Object) -> bool:
 
 
 def _workload(ref: Ref, thing: Object) -> Workload:
-    path = TEMPLATES.get(ref.kind, ())
+    path = () if ref.kind == "Pod" else TEMPLATES.get(ref.kind, _USUAL)
     metadata = part(thing, "metadata")
     owner, version = _owner(ref.namespace, metadata)
     return Workload(

@@ -110,7 +110,7 @@ def _row(item: Mapping[str, Any]) -> list[tuple[str, str]]:
     status = Status(item["result"])
     account = item["serviceAccount"]
     reasons = "".join(f"<li>{_reason(reason)}</li>" for reason in item["reasons"])
-    name = f"{item['kind'].lower()}/<wbr>{escape(item['name'])}"
+    name = f"{escape(item['kind'].lower())}/<wbr>{escape(item['name'])}"
     identities = ", ".join(identity["name"] for identity in item["identities"])
     return [
         ("name", f'<span class="dim">{escape(item["namespace"])}</span>{name}'),

@@ -8,7 +8,7 @@ selector may name it, and with it the way back is short.
 from collections.abc import Mapping
 from typing import Any
 
-from azwi_cli.podidentity.facts import SecretProviderClass
+from azwi_cli.podidentity.facts import Account, SecretProviderClass
 from azwi_cli.podidentity.objects import TEMPLATES
 from azwi_cli.podidentity.plan import Item
 from azwi_common import contract
@@ -76,13 +76,14 @@ def rollback(item: Item) -> Object:
 
 
 def account_rollback(item: Item) -> Object:
-    """The patch that takes the annotations off a service account that was there before."""
+    """The patch that makes a service account that was there before as it was."""
     planned = item.account
     assert planned is not None  # as above
+    had = planned.before or Account(planned.namespace, planned.name)
     return {
         "metadata": {
-            "labels": {contract.USE_LABEL: None},
-            "annotations": dict.fromkeys(planned.annotations),
+            "labels": {contract.USE_LABEL: had.labels.get(contract.USE_LABEL)},
+            "annotations": {name: had.annotations.get(name) for name in planned.annotations},
         }
     }
 

@@ -135,7 +135,7 @@ def plan(facts: Facts, options: Options) -> Plan:
         notes.append(modes.NOTE)
     if facts.webhook_mode is None and options.proxy_mode is None and found:
         notes.append(modes.UNREAD)
-    return Plan(items, credentials, tuple(_crowded(credentials)), tuple(notes))
+    return Plan(items, credentials, tuple(_crowded(items)), tuple(notes))
 
 
 def _begun(
@@ -158,6 +158,12 @@ def _begun(
     )
     if len(got.identities) > 1 and not answered:
         against = (*against, reasons.which_default(got.identities))
+    now = modes.chosen(None, template.annotations, facts.webhook_mode)
+    stays = mode is now or options.proxy_mode is None or not got.identities
+    if template.is_migrated and not stays:
+        against = (reasons.another_mode(now, mode), *against)
+    elif template.takes_part:
+        against = (reasons.takes_part(), *against)
     item = Item(
         workload.ref,
         workload.api_version,
@@ -173,7 +179,7 @@ def _begun(
         workload.selector,
         mode,
     )
-    if _is_migrated(template):
+    if template.is_migrated and stays:
         return replace(item, status=Status.MIGRATED, reasons=())
     return replace(item, annotations=_annotations(item, options))
 
@@ -192,35 +198,35 @@ def _status(against: tuple[Reason, ...], got: selection.Selected) -> Status:
     return Status.MIGRATES
 
 
-def _is_migrated(template: Template) -> bool:
-    return (
-        template.labels.get(contract.USE_LABEL) == "true"
-        and template.annotations.get(contract.INJECT_ANNOTATION) == "true"
-    )
-
-
 def _default(identities: tuple[Identity, ...], options: Options) -> tuple[Identity | None, bool]:
     """The identity of requests that name none, and whether there is nothing to ask."""
     if len(identities) == 1:
         return identities[0], True
-    for identity in identities:
-        names = (identity.name, f"{identity.namespace}/{identity.name}", identity.client_id)
-        if set(names) & set(options.defaults):
-            return identity, True
+    for answer in options.defaults:
+        meant = [identity for identity in identities if _is_named(identity, answer)]
+        if len(meant) == 1:
+            return meant[0], True
     return None, NONE in options.defaults
 
 
+def _is_named(identity: Identity, answer: str) -> bool:
+    names = (identity.name, f"{identity.namespace}/{identity.name}")
+    return answer in names or answer.lower() == identity.client_id
+
+
 def _annotations(item: Item, options: Options) -> dict[str, str | None]:
-    """For the pods: the sidecar, for it alone, and every identity by its resource id."""
+    """For the pods: the sidecar, for it alone, and every identity by its resource id.
+
+    Containers that have their AZURE_* variables already keep them: their SDK may go by these.
+    """
     mapped = IdentityMap(
         Mapped(identity.client_id, resource_id=identity.resource_id.lower())
         for identity in item.identities
         if identity.type == 0
     )
-    found: dict[str, str | None] = {
-        contract.INJECT_ANNOTATION: "true",
-        contract.PROXY_ONLY_ANNOTATION: "true",
-    }
+    found: dict[str, str | None] = {contract.INJECT_ANNOTATION: "true"}
+    if not item.template.takes_part:
+        found[contract.PROXY_ONLY_ANNOTATION] = "true"
     if mapped:
         found[contract.IDENTITIES_ANNOTATION] = mapped.text
     if options.proxy_port != contract.DEFAULT_PROXY_PORT:
@@ -268,14 +274,21 @@ def _elsewhere(facts: Facts) -> list[str]:
     return [f"In {here} is nothing, in {len(there)} other namespaces there is: -A looks at all."]
 
 
-def _crowded(credentials: tuple[Credential, ...]) -> list[str]:
-    counted: dict[str, list[Credential]] = defaultdict(list)
-    for credential in credentials:
-        counted[credential.identity.client_id].append(credential)
+def _crowded(items: tuple[Item, ...]) -> list[str]:
+    """What has migrated keeps its credential, and counts too."""
+    trusted: dict[str, set[tuple[str, str]]] = defaultdict(set)
+    named: dict[str, Identity] = {}
+    for item in items:
+        if not (item.account or item.status is Status.MIGRATED):
+            continue
+        name = item.account.name if item.account else item.template.service_account
+        for identity in item.identities:
+            named.setdefault(identity.client_id, identity)
+            trusted[identity.client_id].add((item.ref.namespace, name))
     return [
-        f"AzureIdentity {group[0].identity.namespace}/{group[0].identity.name} needs {len(group)}"
+        f"AzureIdentity {named[client].namespace}/{named[client].name} needs {len(users)}"
         f" federated credentials, and Entra ID allows {MOST_CREDENTIALS} of one identity: let"
         " workloads share a service account, or use a second identity, or AKS identity bindings."
-        for group in counted.values()
-        if len(group) > MOST_CREDENTIALS
+        for client, users in trusted.items()
+        if len(users) > MOST_CREDENTIALS
     ]

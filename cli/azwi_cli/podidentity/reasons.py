@@ -34,6 +34,7 @@ class Reason:
     remedy: str = ""
 
 
+_FORWARD: Final = contract.PREFIX + "proxy-forward"
 _TYPES: Final = {
     1: "a service principal with a password",
     2: "a service principal with a certificate",
@@ -160,13 +161,15 @@ def _pods(workload: Workload, port: int, mode: Mode) -> Iterator[Reason]:
             f"A container listens on port {port}, the sidecar's.",
             "Choose another one with --proxy-port.",
         )
-    if template.proxy_user and mode is Mode.REDIRECT:
+    forwards = template.annotations.get(_FORWARD, "").strip() != "none"  # else nobody is exempt
+    if template.proxy_user and mode is Mode.REDIRECT and forwards:
         yield Reason(
             "user",
             Weight.BLOCKS,
             f"Container {template.proxy_user} runs as user {contract.DEFAULT_PROXY_UID}, the"
             " sidecar's own, whom no redirect meets.",
-            "Choose another securityContext.runAsUser.",
+            f"Choose another securityContext.runAsUser, or give its pods the annotation {_FORWARD}:"
+            " none.",
         )
 
 
@@ -234,6 +237,22 @@ def which_default(identities: Sequence[Identity]) -> Reason:
         f"There are {len(identities)} identities: which one do requests mean that name none?",
         f"Answer with --default and one of {names}, or with --default none if every request"
         " names its identity.",
+    )
+
+
+def another_mode(now: Mode, mode: Mode) -> Reason:
+    """It is migrated, and its apps are to reach the sidecar in another way."""
+    return Reason("mode", Weight.NOTES, f"It is migrated in {now} mode; this changes it to {mode}.")
+
+
+def takes_part() -> Reason:
+    """It has the label, and not the sidecar."""
+    return Reason(
+        "takes-part",
+        Weight.NOTES,
+        "The pods take part in workload identity already: their containers keep the AZURE_*"
+        " variables, and an SDK that knows these does not ask the sidecar.",
+        f"If no app in it asks the metadata service any more, remove the label {LABEL} instead.",
     )
 
 

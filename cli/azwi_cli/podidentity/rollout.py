@@ -47,15 +47,21 @@ def selector(live: Mapping[str, Any]) -> str:
 
 
 def failed(live: Mapping[str, Any]) -> str:
-    """Why a Deployment says that it does not go on; empty: it does not say so."""
-    for condition in objects.items(objects.part(live, "status"), "conditions"):
+    """Why a Deployment says that it does not go on; empty: it does not say so.
+
+    What stands there before its controller has seen the last change is about an older one.
+    """
+    status = objects.part(live, "status")
+    if status.get("observedGeneration", 0) < objects.part(live, "metadata").get("generation", 0):
+        return ""
+    for condition in objects.items(status, "conditions"):
         if condition.get("reason") == "ProgressDeadlineExceeded":
             return str(condition.get("message") or condition["reason"])
     return ""
 
 
 def running(pods: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Pods that take part and are not ending, the newest first."""
+    """Pods that take part and are not ending: the newest that runs comes first."""
     found = [
         pod
         for pod in pods
@@ -63,9 +69,13 @@ def running(pods: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
         and not objects.part(pod, "metadata").get("deletionTimestamp")
         and objects.part(pod, "status").get("phase") not in ("Succeeded", "Failed")
     ]
-    return sorted(
-        found, key=lambda pod: str(pod["metadata"].get("creationTimestamp")), reverse=True
-    )
+    return sorted(found, key=_newness, reverse=True)
+
+
+def _newness(pod: Mapping[str, Any]) -> tuple[bool, str]:
+    """A pod that an autoscaler has just added has no log yet, whatever the others say."""
+    runs = objects.part(pod, "status").get("phase") == "Running"
+    return runs, str(pod["metadata"].get("creationTimestamp"))
 
 
 def has_sidecar(pod: Mapping[str, Any]) -> bool:

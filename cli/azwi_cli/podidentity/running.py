@@ -29,7 +29,7 @@ def require_webhook(peer: api.Api) -> None:
     """Raise where nobody would inject the sidecar; who may not look goes on."""
     try:
         peer.get(api.WEBHOOK)
-    except errors.Denied:
+    except errors.Forbidden:
         output.debug("whether the webhook is installed is not known")
     except errors.NotFound as error:
         raise errors.NotFound(

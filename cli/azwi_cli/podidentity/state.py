@@ -91,14 +91,25 @@ def key(ref: Ref) -> str:
 
 
 def merged(state: State, planned: Mapping[str, Entry]) -> State:
-    """The state with a newer plan: what was not begun, or was taken back, is planned anew."""
+    """The state with a newer plan: what was not begun, or was taken back, is planned anew.
+
+    By us, or by others: what is done and in the plan nevertheless was put back by somebody.
+    """
     kept = {
         name: entry
         for name, entry in state.entries.items()
         if entry.phase is not Phase.PLANNED
-        and not (entry.phase is Phase.UNDONE and name in planned)
+        and not (entry.phase in (Phase.UNDONE, Phase.DONE) and name in planned)
     }
-    return replace(state, entries=dict(sorted({**planned, **kept}.items())))
+    anew = {name: _anew(entry, state.entries.get(name)) for name, entry in planned.items()}
+    return replace(state, entries=dict(sorted({**anew, **kept}.items())))
+
+
+def _anew(entry: Entry, before: Entry | None) -> Entry:
+    """What was done before has changed the service account, and knows what it was."""
+    if before and before.phase is Phase.DONE and before.account_name == entry.account_name:
+        return replace(entry, account_before=before.account_before)
+    return entry
 
 
 def text(state: State) -> bytes:

@@ -47,6 +47,36 @@ def test_an_item_is_put_behind_the_last_and_before_its_comments() -> None:
     assert after == TEXT.replace("  # below the list\n", new + "  # below the list\n")
 
 
+ANCHORED = """\
+a: &map   # of map
+  b: 1  # of b
+  list: &list
+    # above one
+    - one
+    -   name: two  # of two
+        value: 2
+c: !!map
+    d: 1
+    e: 2
+"""
+
+
+@pytest.mark.parametrize(
+    ("op", "path", "value", "lines", "instead"),
+    [
+        ("add", "/a/list/-", "x", "        value: 2\n", "        value: 2\n    - x\n"),
+        ("add", "/a/list/0", "x", "    # above one\n", "    - x\n    # above one\n"),
+        ("remove", "/a/list/0", None, "    - one\n", ""),
+        ("remove", "/a/b", None, "  b: 1  # of b\n", ""),
+        ("remove", "/c/e", None, "    e: 2\n", ""),
+    ],
+)
+def test_an_anchor_or_a_tag_is_no_place_of_a_blocks_lines(
+    op: str, path: str, value: Any, lines: str, instead: str
+) -> None:
+    assert edit(op, path, value, ANCHORED) == ANCHORED.replace(lines, instead)
+
+
 def test_an_item_is_put_first_below_its_name() -> None:
     after = edit("add", "/a/list/0", {"name": "zero"})
     assert after == TEXT.replace("  list:\n", "  list:\n  - name: zero\n")

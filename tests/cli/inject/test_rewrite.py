@@ -6,6 +6,7 @@ import pytest
 
 from azwi_cli import errors
 from azwi_cli.inject import manifests, offline, rewrite
+from azwi_commands import azwi
 
 POD = "kind: Pod\nmetadata: {name: a}\nspec:\n  containers: [{name: a}]  # kept\n"
 AFTER = POD + "  x: 1\n"
@@ -48,6 +49,12 @@ def test_the_result_is_printed_and_warnings_are_beside_it(
     assert err == f"Warning: {pod}, document 1 (Pod a): beware.\n"
 
 
+def test_what_is_printed_is_utf_8_whatever_the_terminal_is(pod: Path) -> None:
+    pod.write_text("# \u2014\n" + POD, encoding="utf-8")
+    ran = azwi("uninject", "-f", pod, PYTHONIOENCODING="ascii")
+    assert ran.out == "# \u2014\n" + POD
+
+
 def test_in_place_is_only_by_its_flag(pod: Path) -> None:
     run([pod], target())
     assert pod.read_text() == POD
@@ -86,6 +93,16 @@ def test_every_refusal_is_said_and_nothing_is_written(pod: Path, tmp_path: Path)
         str(tmp_path / "b.yaml"),
     ]
     assert lines[2].endswith("document 2 (Pod a): No. Nothing was written.")
+
+
+def test_what_refuses_many_is_not_said_of_each(tmp_path: Path) -> None:
+    """A flag that was forgotten refuses every pod of a chart."""
+    (tmp_path / "a.yaml").write_text("---\n".join([POD] * 40))
+    with pytest.raises(errors.BadInput) as caught:
+        rewrite.decided(rewrite.read([tmp_path]), refuse)
+    *_, third, more = str(caught.value).splitlines()
+    assert third.endswith("document 3 (Pod a): No.")
+    assert more == "37 more: No. Nothing was written."
 
 
 @pytest.mark.parametrize(

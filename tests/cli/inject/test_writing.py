@@ -11,7 +11,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from azwi_cli import errors
-from azwi_cli.inject import edits, manifests, offline, pointers, removal, writing
+from azwi_cli.inject import edits, manifests, offline, pointers, removal, trees, writing
 from azwi_testing import admission
 
 PODS = runpy.run_path(str(Path(__file__).parents[2] / "webhook/test_mutate_properties.py"))
@@ -37,12 +37,47 @@ def test_aliases_are_written_anew() -> None:
     assert "# kept" in after
 
 
+PLACES = [
+    "a: # none\nb: 1\n",
+    "a: []\nb: [{c: 1}]",
+    "a: &x {c: 1}\nb: *x\n",
+    "# head\n---\na: &x\n  c: 1\nb: *x\n",
+    '{\n  "a": []\n}\n',
+]
+
+
+@pytest.mark.parametrize("text", PLACES)
+def test_line_ends_stay_those_of_the_file(text: str) -> None:
+    operation = {"op": "add", "path": "/a", "value": [{"name": "x", "value": "1\n2\n"}]}
+    after = writing.changed(document(text.replace("\n", "\r\n")), [((), operation)])
+    assert after.count("\n") == after.count("\r\n") > text.count("\n")
+
+
+def test_a_comment_above_what_is_shared_does_not_break_its_copies() -> None:
+    text = "a: &x # one\n  # two\n  - 1 # three\nb: *x\nc: 1 # four\n"
+    after = writing.changed(document(text), [ADD])
+    assert manifests.parsed(after) == {"a": [1], "b": [1, 2], "c": 1}
+    assert all(f"# {word}" in after for word in ("one", "two", "three", "four"))
+
+
 def test_json_stays_json() -> None:
     assert writing.changed(document('{"b": [1]}'), [ADD]) == '{"b": [1, 2]}'
 
 
-def test_text_that_came_out_wrong_is_never_written(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(edits, "edited", lambda *_: "b: [1]\n")  # a mistake that nobody made yet
+@pytest.mark.parametrize("wrong", ["b: [1]\n", "b: [\n"])
+def test_an_edit_that_came_out_wrong_is_written_anew(
+    wrong: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(edits, "edited", lambda *_: wrong)  # a mistake that nobody made yet
+    assert writing.changed(document("b: [1] # kept\n"), [ADD]) == "b: [1, 2] # kept\n"
+
+
+@pytest.mark.parametrize("wrong", ["b: [1]\n", "b: [\n"])
+def test_text_that_came_out_wrong_is_never_written(
+    wrong: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(edits, "edited", lambda *_: wrong)
+    monkeypatch.setattr(trees, "rewritten", lambda *_: wrong)
     with pytest.raises(errors.AzwiError, match=r"f\.yaml, document 1"):
         writing.changed(document("b: [1]\n"), [ADD])
 

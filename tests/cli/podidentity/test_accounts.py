@@ -65,7 +65,7 @@ def test_names_are_not_taken_twice() -> None:
 def test_an_account_that_an_earlier_run_made_is_used_again() -> None:
     known = Account("shop", "cart", {CLIENT_ID: CLIENT})
     (found,) = chosen(user("cart", "default"), known=(known,))
-    assert found.name == "cart"
+    assert (found.name, found.before) == ("cart", known)
 
 
 def test_without_a_default_there_is_no_client_id() -> None:

@@ -80,5 +80,9 @@ def test_a_shared_account_is_kept_while_another_workload_needs_it(planned: Plann
     state = State("x", {key(item.ref): item for item in (began, two)})
     assert changes.known_before(two, state) == {"metadata": {}}
     assert changes.known_before(began, state) is None
+    again = state.with_entry(replace(began, phase=Phase.PLANNED))  # somebody put it back
+    assert changes.known_before(two, again) == {"metadata": {}}
+    undone = state.with_entry(replace(began, phase=Phase.UNDONE))
+    assert changes.known_before(two, undone) is None
     assert changes.is_needed(two, state)
     assert not changes.is_needed(began, state)

@@ -60,6 +60,14 @@ def test_what_is_wrong_is_named_with_file_and_line(text: str, told: str, tmp_pat
         kinds(file)
 
 
+def test_values_are_read_as_kubectl_reads_them(tmp_path: Path) -> None:
+    """``=`` stands in the definitions of Prometheus' operator."""
+    (tmp_path / "a.yaml").write_text("kind: A\nenum: ['!=', =]\ndate: 2024-13-45")
+    assert [*documents.read([tmp_path])] == [
+        {"kind": "A", "enum": ["!=", "="], "date": "2024-13-45"}
+    ]
+
+
 def test_what_is_not_there_is_told(tmp_path: Path) -> None:
     with pytest.raises(errors.NotFound, match="does not exist"):
         kinds(tmp_path / "absent.yaml")

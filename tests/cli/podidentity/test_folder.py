@@ -7,6 +7,7 @@ difference before you commit it.
 import os
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ import yaml
 
 from azwi_cli.podidentity import folder, plan, reading
 from azwi_commands import azwi
+from azwi_testing.podidentity import CLIENT, Object, account, binding, deployment, identity
 
 HERE = Path(__file__).parent
 GOLDEN = HERE / "golden"
@@ -91,6 +93,39 @@ def test_what_was_written_again_is_the_same_and_something_else_is_not_overwritte
     assert "overwrite it with --force" in azwi(*given, code=7).err
     assert tree(written) == before
     assert "Wrote 1 files" in azwi(*given, "--force", code=3).err
+
+
+def test_the_way_back_keeps_what_a_service_account_had_and_deletes_none_that_was_there(
+    planned: Callable[..., plan.Plan],
+) -> None:
+    found = planned(
+        *(identity("cart"), binding("cart")),
+        *(had("own"), had("shared"), account("plain")),
+        *(deployment("own", account="own"), deployment("plain", account="plain")),
+        *(deployment("shared"), deployment("new")),
+    )
+    script = folder.rollback_script(found)
+    for name in ("own", "shared"):
+        assert f'"azure.workload.identity/client-id":"{CLIENT}"' in line_of(name, script)
+        assert '"azure.workload.identity/use":"true"' in line_of(name, script)
+        assert '"azure.workload.identity/service-account-token-expiration":null' in line_of(
+            name, script
+        )
+    assert '"azure.workload.identity/client-id":null' in line_of("plain", script)
+    assert " delete serviceaccount/new " in line_of("new", script)
+
+
+def had(name: str) -> Object:
+    """A service account that an app uses already."""
+    made = account(name)
+    made["metadata"]["annotations"] = {"azure.workload.identity/client-id": CLIENT}
+    made["metadata"]["labels"] = {"azure.workload.identity/use": "true"}
+    return made
+
+
+def line_of(name: str, script: str) -> str:
+    (line,) = (line for line in script.splitlines() if f"serviceaccount/{name} " in line)
+    return line
 
 
 def test_a_dry_run_writes_nothing(tmp_path: Path) -> None:

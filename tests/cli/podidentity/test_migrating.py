@@ -152,6 +152,40 @@ def test_a_restricted_namespace_migrates_in_environment_mode_when_told_to(
     assert not any(name.startswith(contract.PREFIX) for name in template["metadata"]["annotations"])
 
 
+def test_what_somebody_put_back_is_migrated_again_and_goes_back_whole(
+    run: Run, server: Server, folder: Path
+) -> None:
+    """As a GitOps controller does it, which knows the workload's manifests only."""
+    before = server.objects[CART]["spec"]["template"]
+    run("--apply", "--yes")
+    server.objects[CART]["spec"]["template"] = before
+    run("--apply", "--yes")
+    assert phases(folder) == ["done", "done"]
+    labels = server.objects[CART]["spec"]["template"]["metadata"]["labels"]
+    assert labels[contract.USE_LABEL] == "true"
+    run("--rollback", "--yes")
+    assert place(account("cart")) not in server.objects
+
+
+def test_another_mode_is_for_another_folder(
+    run: Run, server: Server, folder: Path, tmp_path: Path
+) -> None:
+    environment = ("--apply", "--yes", "--proxy-mode", "environment")
+    before = server.stored()
+    run("--apply", "--yes")
+    redirected = server.stored()
+    refused = run(*environment, code=2)
+    assert "the way back of shop/deployment/cart" in refused.err
+    assert server.stored() == redirected
+    run(*environment, "-o", str(tmp_path / "mode"))
+    annotations = server.objects[CART]["spec"]["template"]["metadata"]["annotations"]
+    assert annotations[contract.MODE_ANNOTATION] == "environment"
+    run("--rollback", "--yes", "-o", str(tmp_path / "mode"))
+    assert server.stored() == redirected
+    run("--rollback", "--yes")
+    assert server.stored().keys() == before.keys()
+
+
 def test_a_failure_stops_it_and_is_taken_back(run: Run, server: Server, folder: Path) -> None:
     server.tokens = False
     ran = run("--apply", "--yes", code=1)

@@ -1,6 +1,7 @@
 """A workload at a time: done, proven, and taken back where it fails; in the process."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from azwi_cli.podidentity import api, changes, plan, reading, state
 from azwi_cli.podidentity.migration import Migration
 from azwi_cli.podidentity.state import Entry, Phase, State
 from azwi_cli.podidentity.store import Store
-from azwi_testing.podidentity import Server, account, binding, deployment, identity, place
+from azwi_testing.podidentity import OTHER, Server, account, binding, deployment, identity, place
 
 RESOURCE = "https://management.azure.com/"
 CART = place(deployment("cart"))
@@ -124,6 +125,69 @@ def test_a_server_that_is_away_is_an_interruption(
     assert left.phase is Phase.PATCH
     server.fault = lambda method, path: 0
     assert migration.forward(left).phase is Phase.DONE
+
+
+def test_a_login_that_ends_is_an_interruption(
+    server: Server, migration: Migration, entries: Entries
+) -> None:
+    server.put(deployment("cart"))
+    (entry,) = entries()
+    server.fault = lambda method, path: 401 if "/log" in path or method == "PATCH" else 0
+    for phase in (Phase.PATCH, Phase.ROLLOUT):
+        with pytest.raises(errors.NoLogin, match="Log in again"):
+            migration.forward(migration.store.state.entries.get(state.key(entry.ref), entry))
+        (left,) = migration.store.state.entries.values()
+        assert left.phase is phase
+        server.fault = lambda method, path: 401 if "/log" in path else 0
+    server.fault = lambda method, path: 0
+    assert migration.forward(left).phase is Phase.DONE
+
+
+@pytest.mark.parametrize("status", [400, 404])
+def test_a_pod_that_has_no_log_yet_or_no_more_proves_nothing_against_the_workload(
+    status: int, server: Server, migration: Migration, entries: Entries
+) -> None:
+    server.put(deployment("cart"))
+    (entry,) = entries()
+    answers = [status, 0]
+    server.fault = lambda method, path: answers.pop(0) if "/log" in path else 0
+    assert migration.forward(entry).phase is Phase.DONE
+
+
+@pytest.mark.parametrize("name", ["cart", "own"])
+def test_a_service_account_that_has_become_anothers_is_not_changed(
+    name: str, server: Server, migration: Migration, entries: Entries
+) -> None:
+    """Since the plan was made, or because it might not be read then."""
+    server.put(deployment("cart", account="own" if name == "own" else ""), account("own"))
+    (entry,) = entries()
+    theirs = account(name)
+    theirs["metadata"]["annotations"] = {"azure.workload.identity/client-id": OTHER}
+    server.put(theirs)
+    ended = migration.forward(entry)
+    assert ended.phase is Phase.UNDONE
+    assert f"has the client ID {OTHER} already" in ended.why
+    assert server.objects[place(theirs)] == theirs
+
+
+def test_a_deployment_that_failed_before_is_waited_for_as_any_other(
+    server: Server, migration: Migration, entries: Entries
+) -> None:
+    """Its old condition stands until its controller has seen the change."""
+    server.put(deployment("cart"))
+    (entry,) = entries()
+    server.rolls_out = False
+    status = server.objects[CART]["status"]
+    status["conditions"] = [{"reason": "ProgressDeadlineExceeded", "message": "it timed out"}]
+
+    def after(count: int) -> None:
+        thing = server.objects[CART]
+        seen = [path for method, path in server.asked if method == "GET" and path == CART]
+        if thing["metadata"]["generation"] == 2 and len(seen) == 3:
+            server.roll_out(CART)
+
+    server.after = after
+    assert replace(migration, timeout=30).forward(entry).phase is Phase.DONE
 
 
 def test_a_workload_that_has_gone_leaves_no_service_account(

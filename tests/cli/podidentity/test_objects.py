@@ -49,8 +49,14 @@ def test_an_exception_has_labels() -> None:
 def test_of_a_service_account_what_a_new_one_needs_is_read() -> None:
     thing = account("app", imagePullSecrets=[{"name": "a"}], automountServiceAccountToken=False)
     thing["metadata"]["annotations"] = {"azure.workload.identity/client-id": "x", "other": "y"}
+    thing["metadata"]["labels"] = {"azure.workload.identity/use": "true", "other": "y"}
     assert objects.read(thing, "shop") == Account(
-        "shop", "app", {"azure.workload.identity/client-id": "x"}, ("a",), False
+        "shop",
+        "app",
+        {"azure.workload.identity/client-id": "x"},
+        ("a",),
+        False,
+        {"azure.workload.identity/use": "true"},
     )
 
 
@@ -86,6 +92,16 @@ def test_every_kind_of_workload_has_its_template() -> None:
         found = workload({"kind": kind, "apiVersion": "x/v1", "metadata": {}, "spec": spec})
         assert found.template
         assert found.template.labels == {"aadpodidbinding": "cart"}
+
+
+def test_a_kind_that_nobody_here_knows_has_its_template_where_most_have_it() -> None:
+    spec = {"template": template("cart")}
+    thing = {"apiVersion": "argoproj.io/v1alpha1", "kind": "Rollout", "spec": spec}
+    found = workload({**thing, "metadata": {"name": "cart"}})
+    assert (found.ref, found.api_version) == (Ref("shop", "Rollout", "cart"), thing["apiVersion"])
+    assert found.template
+    assert found.template.labels == {"aadpodidbinding": "cart"}
+    assert objects.read({**thing, "spec": {"template": {"spec": {}}}}, "shop") is None
 
 
 def test_only_a_controller_is_an_owner_where_there_is_one() -> None:

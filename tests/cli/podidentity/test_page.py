@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 
 from azwi_cli.podidentity import page, plan, report
 from azwi_cli.podidentity.facts import Facts
-from azwi_testing.podidentity import binding, deployment, identity
+from azwi_testing.podidentity import binding, deployment, identity, pod
 
 MADE = Callable[..., Facts]
 VOID = {"meta", "wbr"}
@@ -41,7 +41,10 @@ def test_the_page_needs_nothing_else_and_every_element_is_closed(facts: MADE) ->
 
 
 def test_what_others_have_written_is_text(facts: MADE) -> None:
-    text = html(facts(deployment("cart", label="<script>alert(1)</script>")))
+    owned = pod("x")
+    owner = {"kind": "<script>", "name": "<script>", "apiVersion": "<script>"}
+    owned["metadata"]["ownerReferences"] = [owner]
+    text = html(facts(deployment("cart", label="<script>alert(1)</script>"), owned))
     assert "<script" not in text
     assert "&lt;script&gt;" in text
 

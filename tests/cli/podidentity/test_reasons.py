@@ -164,3 +164,20 @@ def test_a_binding_that_gives_nothing_beside_one_that_does_is_a_note(planned: Pl
     (item,) = planned(*KNOWN, broken, deployment("app", account="app")).items
     assert item.status is Status.MIGRATES
     assert [(reason.code, str(reason.weight)) for reason in item.reasons] == [("binding", "notes")]
+
+
+def test_where_nothing_is_forwarded_no_user_passes_the_redirect(planned: Planned) -> None:
+    thing = deployment("app", account="app", containers=USER)
+    forward = {"azure.workload.identity/proxy-forward": "none"}
+    thing["spec"]["template"]["metadata"]["annotations"] = forward
+    (item,) = planned(*KNOWN, thing).items
+    assert item.status is Status.MIGRATES
+
+
+def test_a_manifest_of_an_unknown_kind_is_reported_without_any_pod(planned: Planned) -> None:
+    thing = {**deployment("app"), "apiVersion": "argoproj.io/v1alpha1", "kind": "Rollout"}
+    (item,) = planned(*KNOWN, thing).items
+    assert (item.status, [reason.code for reason in item.reasons]) == (
+        Status.BLOCKED,
+        ["unknown-owner"],
+    )

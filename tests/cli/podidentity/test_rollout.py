@@ -77,6 +77,11 @@ def test_a_deployment_that_gave_up_says_why() -> None:
     assert rollout.failed(deployment("x")) == ""
 
 
+def test_that_it_gave_up_before_the_change_says_nothing_of_the_change() -> None:
+    stale = {"conditions": [{"reason": "ProgressDeadlineExceeded"}], "observedGeneration": 1}
+    assert rollout.failed({"metadata": {"generation": 2}, "status": stale}) == ""
+
+
 def newer(name: str, created: str, **metadata: object) -> Object:
     made = pod(name)
     made["metadata"] |= {"creationTimestamp": created, **metadata}
@@ -93,6 +98,12 @@ def test_only_pods_that_take_part_and_stay_are_looked_at_the_newest_first() -> N
         pod("plain"),
     ]
     assert [item["metadata"]["name"] for item in rollout.running(pods)] == ["new", "old"]
+
+
+def test_a_pod_that_runs_comes_before_a_newer_one_that_is_being_started() -> None:
+    starts = {**newer("starts", "2026-01-02T00:00:00Z"), "status": {"phase": "Pending"}}
+    pods = [starts, newer("runs", "2026-01-01T00:00:00Z")]
+    assert [item["metadata"]["name"] for item in rollout.running(pods)] == ["runs", "starts"]
 
 
 def test_the_sidecar_is_found_in_both_lists() -> None:

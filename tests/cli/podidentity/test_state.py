@@ -52,6 +52,19 @@ def test_a_newer_plan_leaves_alone_what_was_begun() -> None:
     assert found["shop/deployment/planned"].patch == {"spec": {}}
 
 
+def test_what_was_undone_by_others_is_planned_again_and_knows_what_was_before() -> None:
+    done = replace(entry("cart", Phase.DONE), account_before={}, patch_back={"spec": None})
+    (found,) = state.merged(of(done), {state.key(done.ref): entry("cart")}).entries.values()
+    assert (found.phase, found.account_before, found.patch_back) == (Phase.PLANNED, {}, None)
+
+
+def test_what_was_before_belongs_to_one_service_account() -> None:
+    done = replace(entry("cart", Phase.DONE), account_before={})
+    other = replace(entry("cart"), account={"metadata": {"name": "cart-deployment"}})
+    (found,) = state.merged(of(done), {state.key(done.ref): other}).entries.values()
+    assert found.account_before is None
+
+
 def test_under_way_is_what_was_begun_and_has_not_ended() -> None:
     ended = {Phase.PLANNED, Phase.DONE, Phase.UNDONE}
     for phase in Phase:

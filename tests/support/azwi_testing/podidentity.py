@@ -194,8 +194,13 @@ class Server:
         if match["plural"] in _WORKLOADS and thing.get("spec") != before:
             thing["metadata"]["generation"] = thing["metadata"].get("generation", 1) + 1
             if self.rolls_out:
-                thing["status"] = _rolled_out(thing["metadata"]["generation"])
-                self._pods(thing)
+                self.roll_out(path)
+
+    def roll_out(self, path: str) -> None:
+        """What a controller does with a changed workload."""
+        thing = self.objects[path]
+        thing["status"] = _rolled_out(thing["metadata"]["generation"])
+        self._pods(thing)
 
     def _pods(self, thing: Object) -> None:
         """The old pods go, and a new one comes."""
