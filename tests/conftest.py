@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from azwi_emulator.client import Control
 from azwi_testing import (
@@ -18,6 +19,17 @@ from azwi_testing import (
     plain_environment,
     wait_for_port,
 )
+
+# The same examples in every run; `make fuzz` looks for others. One that takes 0.2 s would fail by
+# default, and on a busy machine some do.
+settings.register_profile(
+    "deterministic",
+    derandomize=True,
+    deadline=None,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("deterministic")
 
 
 @pytest.fixture(scope="session")

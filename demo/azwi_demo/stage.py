@@ -92,7 +92,7 @@ def line(path: Path) -> str:
     return text
 
 
-def retry(ask: Callable[[], str], seconds: float = 10) -> str:
+def retry(ask: Callable[[], str], seconds: float = 30) -> str:
     """Ask until it works: a program just started may not listen yet."""
     until = time.monotonic() + seconds
     while True:

@@ -187,7 +187,7 @@ def test_an_answer_without_end_is_bounded(site: Site, authority: Authority) -> N
 def test_an_answer_bit_by_bit_is_bounded_in_time(
     site: Site, authority: Authority, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    site.replies["/x"] = Reply(b"x" * 200_000, pause=0.5)
+    site.replies["/x"] = Reply(b"x" * 200_000, pause=3)
     monkeypatch.setattr(web, "TIMEOUT", 0.3)
     assert "does not answer within" in failure(f"{site.url}/x", authority.file).says
 

@@ -222,6 +222,11 @@ def test_a_quota_of_requests_and_memory_limits_is_kept(home: Namespace) -> None:
     hard = {"requests.cpu": "1", "requests.memory": "1Gi", "limits.memory": "2Gi"}
     quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "quota"}}
     home.apply({**quota, "spec": {"hard": hard}})
+    # Until its status says what is used, the API server refuses every pod.
+    eventually(
+        "the quota to be counted",
+        lambda: home.get("resourcequota", "quota").get("status", {}).get("used"),
+    )
     made = pod()
     made["spec"]["containers"][0]["resources"] = {
         "requests": {"cpu": "10m", "memory": "32Mi"},

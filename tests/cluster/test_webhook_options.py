@@ -1,5 +1,6 @@
 """What an operator may switch on, in a real Kubernetes: identity bindings, other ways to opt in."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -107,6 +108,7 @@ def test_a_namespaces_label_opts_its_pods_in_but_for_those_that_say_no(
 ) -> None:
     label = f"{contract.NAMESPACE_LABEL}=true"
     home.kubectl("label", "namespace", home.name, label)
+    eventually("the webhook to know of the label", lambda: _takes_part(home))
     home.apply(pod("in", labelled=False), _saying_no(pod("out", labelled=False)))
     spec = home.get("pod", "in")["spec"]
     assert names(spec["initContainers"]) == ["azwi-proxy-init", "azwi-proxy"]
@@ -120,6 +122,7 @@ def test_a_service_accounts_label_opts_its_pods_in_but_for_those_that_say_no(
     webhook: Webhook, home: Namespace, entra: EntraId
 ) -> None:
     home.kubectl("label", "serviceaccount", "app", f"{contract.ACCOUNT_LABEL}=true")
+    eventually("the webhook to know of the label", lambda: _takes_part(home))
     other = {**pod("other", labelled=False)["spec"], "serviceAccountName": "default"}
     home.apply(
         pod("in", labelled=False),
@@ -130,6 +133,14 @@ def test_a_service_accounts_label_opts_its_pods_in_but_for_those_that_say_no(
     assert env_of(app)[contract.CLIENT_ID] == entra.announced["clientId"]
     for name in ("out", "other"):
         assert contract.CLIENT_ID not in env_of(home.get("pod", name)["spec"]["containers"][0])
+
+
+def _takes_part(home: Namespace) -> bool:
+    """Whether a pod that says nothing itself would be mutated now, by each replica."""
+    create = ("create", "--dry-run=server", "-o", "json", "-f", "-")
+    text = json.dumps(pod(labelled=False))
+    made = [json.loads(home.kubectl(*create, text=text)) for _ in range(5)]
+    return all(contract.CLIENT_ID in env_of(one["spec"]["containers"][0]) for one in made)
 
 
 def _saying_no(made: Object) -> Object:

@@ -111,7 +111,7 @@ _JSON = st.recursive(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 @given(st.sampled_from(WRITES), st.dictionaries(_KNOWN, _JSON) | _JSON)
 def test_any_body_is_granted_or_refused(
     desk: "Desk", write: tuple[str, str, str], body: Any

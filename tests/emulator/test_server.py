@@ -70,7 +70,7 @@ async def test_a_failed_start_leaves_nothing_behind(tmp_path: Path) -> None:
         before = len(os.listdir("/proc/self/fd"))
         with pytest.raises(errors.StartFailed, match="for the control endpoint"):
             await Emulator(Settings(control_port=OptionalPort(port))).__aenter__()
-        assert len(os.listdir("/proc/self/fd")) == before
+        assert len(os.listdir("/proc/self/fd")) <= before
 
 
 async def test_no_private_key_is_written_unless_asked(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """`make demo` as a newcomer runs it."""
 
+import contextlib
 import os
 import re
 import shutil
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from azwi_demo.pod import ROOT, Pod, may_make_pods
+from azwi_testing.apiserver import until
 
 DEMO = [sys.executable, "-m", "azwi_demo"]
 CLAIM = "appid: c11e47c1-1e47-4c11-8e47-c11e47c11e47"
@@ -17,15 +19,15 @@ CLAIM = "appid: c11e47c1-1e47-4c11-8e47-c11e47c11e47"
 
 @pytest.mark.netns
 @pytest.mark.skipif(not may_make_pods(), reason="needs root, to make network namespaces")
-def test_as_root_the_demo_shows_a_real_redirect_and_leaves_nothing_behind() -> None:
-    before = _traces()
-    done = _demo(DEMO, os.environ)
+def test_as_root_the_demo_shows_a_real_redirect_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    traces = Traces(tmp_path)
+    done = _demo(DEMO, traces.environment)
     assert done.returncode == 0, done.stderr
     assert "redirect to :8000" in done.stdout
     assert "as UID 1501 without any capability" in done.stdout
     assert CLAIM in done.stdout
     assert "\x1b[" not in done.stdout
-    assert _traces() == before
+    traces.check()
     assert _steps(done.stdout) == _steps(_readme()[0])
 
 
@@ -62,9 +64,9 @@ def test_without_namespaces_the_same_story_is_told_and_says_so() -> None:
     assert CLAIM in done.stdout
 
 
-def test_the_story_of_environment_mode_is_told_as_the_readme_shows_it() -> None:
-    before = _traces()
-    done = _demo([*DEMO, "environment"], os.environ)
+def test_the_story_of_environment_mode_is_told_as_the_readme_shows_it(tmp_path: Path) -> None:
+    traces = Traces(tmp_path)
+    done = _demo([*DEMO, "environment"], traces.environment)
     assert done.returncode == 0, done.stderr
     assert _steps(done.stdout) == _steps(_readme()[1])
     assert CLAIM in done.stdout
@@ -72,7 +74,7 @@ def test_the_story_of_environment_mode_is_told_as_the_readme_shows_it() -> None:
     assert '"statusCode":401' in done.stdout
     assert not re.search(r"eyJ[\w-]{30}", done.stdout)  # no token but its first letters
     assert not re.search(r"\b[0-9a-f]{32}\b", done.stdout)  # nor the pod's IDENTITY_HEADER
-    assert _traces() == before
+    traces.check()
 
 
 @pytest.mark.netns
@@ -112,11 +114,36 @@ def _demo(
     return subprocess.run(argv, env=env, cwd=cwd, capture_output=True, text=True, timeout=60)
 
 
-def _traces() -> tuple[set[str], set[str], str]:
-    """What a demo could leave: folders, processes, rules."""
-    folders = {path.name for path in Path("/tmp").glob("azwi-demo-*")}
-    processes = {
-        path.read_text() for path in Path("/proc").glob("[0-9]*/comm") if "azwi" in path.read_text()
-    }
-    rules = subprocess.run(["nft", "list", "ruleset"], capture_output=True, text=True).stdout
-    return folders, processes, rules
+class Traces:
+    """What a demo could leave behind: folders, processes, rules.
+
+    Other tests run at the same time: their folders go again, and their processes lack the mark.
+    """
+
+    def __init__(self, mark: Path) -> None:
+        self._mark = str(mark).encode()
+        path = os.pathsep.join(filter(None, (str(mark), os.environ.get("PYTHONPATH"))))
+        self.environment = {**os.environ, "PYTHONPATH": path}
+        """The demo's: PYTHONPATH is handed down to all that it starts."""
+        self._before = self._folders(), self._rules()
+
+    def check(self) -> None:
+        """Nothing is left, or not for long."""
+        folders, rules = self._before
+        until(lambda: not self._folders() - folders)
+        until(lambda: not self._processes())
+        assert self._rules() == rules
+
+    def _folders(self) -> set[str]:
+        return {path.name for path in Path("/tmp").glob("azwi-demo-*")}
+
+    def _processes(self) -> list[Path]:
+        found = []
+        for path in Path("/proc").glob("[0-9]*/environ"):
+            with contextlib.suppress(OSError):  # it has ended meanwhile
+                if self._mark in path.read_bytes():
+                    found.append(path)
+        return found
+
+    def _rules(self) -> str:
+        return subprocess.run(["nft", "list", "ruleset"], capture_output=True, text=True).stdout

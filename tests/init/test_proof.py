@@ -10,21 +10,26 @@ from typing import Any
 import pytest
 
 from azwi_init import errors, proof
+from azwi_testing import free_port
 
 READY = b"HTTP/1.1 200 OK\r\nDate: today\r\nserver:  azwi-proxy \r\nContent-Length: 2\r\n\r\nok"
 
 
 @pytest.fixture(autouse=True)
-def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("CONNECT", "ARRIVE", "ANSWER", "PAUSE"):
-        monkeypatch.setattr(proof, name, 0.1)
+def short_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(proof, "PAUSE", 0.1)
 
 
 @pytest.fixture
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For what never comes; what does come has the time that it has in a pod."""
+    for name in ("ARRIVE", "ANSWER"):
+        monkeypatch.setattr(proof, name, 0.1)
+
+
+@pytest.fixture(name="free_port")
+def a_free_port() -> int:
+    return free_port()
 
 
 @contextlib.contextmanager
@@ -67,6 +72,7 @@ def test_the_proof_leaves_the_port_free_for_the_proxy_at_once(free_port: int) ->
         proxy.bind(("127.0.0.1", free_port))
 
 
+@pytest.mark.usefixtures("impatient")
 def test_a_connection_that_somebody_else_answers_is_no_proof(free_port: int) -> None:
     with (
         holder(say(READY)) as real_metadata_service,
@@ -135,6 +141,7 @@ def test_requests_of_apps_that_come_meanwhile_do_not_disturb_the_proof(free_port
         assert proof.prove(("127.0.0.1", free_port), free_port) == "own bytes arrived"
 
 
+@pytest.mark.usefixtures("impatient")
 def test_requests_of_apps_that_come_meanwhile_are_no_proof(free_port: int) -> None:
     with (
         holder(say(READY)) as real_metadata_service,
@@ -174,9 +181,16 @@ def test_a_port_held_by_anything_else_is_taken(answer: bytes) -> None:
     assert str(caught.value).startswith(f"port {port} is taken by something that is not azwi-proxy")
 
 
+def listen_only(connection: socket.socket) -> None:
+    """Until the other side leaves."""
+    while connection.recv(4096):
+        pass
+
+
+@pytest.mark.usefixtures("impatient")
 def test_a_port_held_by_something_silent_is_taken() -> None:
     with (
-        holder(lambda _: time.sleep(0.3)) as port,
+        holder(listen_only) as port,
         pytest.raises(errors.PortTaken, match="a connection there timed out"),
     ):
         proof.prove(("127.0.0.1", port), port)

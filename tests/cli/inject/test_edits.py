@@ -220,7 +220,7 @@ VALUES = st.recursive(
     st.booleans(),
     st.booleans(),
 )
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_whatever_is_put_in_is_read_again(
     data: Any, value: Any, flow: bool, at_first: bool
 ) -> None:

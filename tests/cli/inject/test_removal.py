@@ -104,7 +104,7 @@ def admitted(pod: Any, account: Any, around: Any, configured: Settings) -> Any:
 
 
 @given(POD, PODS["ACCOUNTS"], PODS["AROUND"], PODS["CONFIGURED"])
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_uninject_after_inject_is_the_pod_as_it_was(
     pod: Any, account: Any, around: Any, configured: Settings
 ) -> None:
@@ -116,7 +116,7 @@ def test_uninject_after_inject_is_the_pod_as_it_was(
 
 
 @given(POD, PODS["ACCOUNTS"], PODS["AROUND"])
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_the_same_without_knowing_what_was_put_in(pod: Any, account: Any, around: Any) -> None:
     configured = admission.settings()
     assume(not cannot_be_told_apart(pod, configured))
@@ -127,7 +127,7 @@ def test_the_same_without_knowing_what_was_put_in(pod: Any, account: Any, around
 
 
 @given(POD)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_a_pod_that_was_never_injected_stays_as_it_is(pod: Any) -> None:
     before = copy.deepcopy(pod)
     assert removal.operations(pod) == []

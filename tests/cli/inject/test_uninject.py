@@ -137,7 +137,7 @@ LABELLED = {"labels": {"azure.workload.identity/use": "true"}}
 
 
 @given(NONSENSE, NONSENSE, st.lists(NONSENSE, min_size=1, max_size=2))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_nonsense_in_a_manifest_is_a_sentence_and_never_a_crash(
     metadata: object, spec: object, containers: list[object]
 ) -> None:

@@ -92,7 +92,7 @@ def as_text(pod: Any, style: str) -> str:
 
 
 @given(PODS["POD"], st.sampled_from(["block", "flow", "mixed", "json"]))
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=250)
 def test_whatever_pod_in_whatever_style_is_injected_and_uninjected(pod: Any, style: str) -> None:
     pod = {"kind": "Pod", **pod}
     pod["metadata"]["labels"] = {"azure.workload.identity/use": "true"}

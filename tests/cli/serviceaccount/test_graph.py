@@ -66,7 +66,7 @@ def deleted(world: World) -> list[dict[str, Any]]:
 
 
 def test_an_application_that_no_list_shows_yet_is_not_made_twice(world: World) -> None:
-    world.control.fault(Fault(kind="lag", seconds=0.3))
+    world.control.fault(Fault(kind="lag", seconds=2))
     made = world.graph.create("It's mine")
     assert world.graph.by_name("It's mine") is None
     assert world.graph.create("it's mine").id == made.id
@@ -118,13 +118,13 @@ def test_a_graph_without_upsert_makes_applications_nevertheless(world: World, st
 
 def test_a_service_principal_that_is_not_seen_yet_is_not_made_twice(world: World) -> None:
     made = world.graph.create("x")
-    world.control.fault(Fault(kind="lag", seconds=0.3))
+    world.control.fault(Fault(kind="lag", seconds=2))
     principal_id = world.graph.create_principal(made.client_id)
     assert world.graph.create_principal(made.client_id) == principal_id
 
 
 def test_what_replicates_late_is_waited_for(world: World) -> None:
-    world.control.fault(Fault(kind="lag", seconds=0.2))
+    world.control.fault(Fault(kind="lag", seconds=2))
     graph = world.graph
     made = graph.create("x")
     graph.create_principal(made.client_id)
@@ -148,7 +148,7 @@ def test_a_credential_is_written_changed_and_removed(world: World) -> None:
 
 def test_a_credential_that_no_list_shows_yet_is_not_made_twice(world: World) -> None:
     made = world.graph.create("x")
-    world.control.fault(Fault(kind="lag", seconds=0.3))
+    world.control.fault(Fault(kind="lag", seconds=2))
     world.graph.create_credential(made, NEW, CART)
     assert world.graph.credentials(made) == ()
     changed = dataclasses.replace(NEW, audience="api://b")

@@ -7,22 +7,25 @@ import contextlib
 import itertools
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from azwi_emulator.client import Control
 
-START = 15.0  # seconds that a program may take to start on a busy machine
+T = TypeVar("T")
+
+START = 30.0  # seconds that a program may take to start on a busy machine
 
 
 @dataclass
@@ -118,12 +121,41 @@ def cold_resource() -> str:
     return f"https://cold-{next(_resources)}.example"
 
 
+def _ports() -> Iterator[int]:
+    """Ports below those that Linux gives to clients and to port 0, each worker's own thousand."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 10
+    first = random.SystemRandom().randrange(1000)
+    return itertools.cycle(
+        20_000 + 1000 * worker + (first + number) % 1000 for number in range(1000)
+    )
+
+
+_own_ports = _ports()
+
+
 def free_port() -> int:
-    """A TCP port of loopback that nobody holds."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A TCP port of loopback that nobody holds, nor is given before who asked for it needs it."""
+    for port in itertools.islice(_own_ports, 1000):
+        with contextlib.suppress(OSError), socket.socket() as probe:
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("a thousand ports are in use")
+
+
+def lasting(act: Callable[[], T], *, least: float = 0.0, most: float, tries: int = 5) -> T:
+    """What ``act`` answers when it took so many seconds.
+
+    Not to be early is asked of each try. A busy machine makes some late; what waits too long by
+    itself is late at every one.
+    """
+    for _ in range(tries):
+        started = time.monotonic()
+        answer = act()
+        took = time.monotonic() - started
+        assert took >= least, f"took only {took:.2f} s"
+        if took < most:
+            return answer
+    raise AssertionError(f"took {took:.2f} s, and never less than {most} s")
 
 
 def plain_environment() -> dict[str, str]:

@@ -22,6 +22,8 @@ from typing import Any, Self, TypeVar
 import jsonpatch
 from aiohttp import web
 
+from azwi_testing import free_port
+
 Object = dict[str, Any]
 T = TypeVar("T")
 
@@ -72,7 +74,7 @@ class ApiServer:
         self._kinds: dict[asyncio.Queue[bytes | None], tuple[str, str]] = {}
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
-        self.port = 0
+        self.port = free_port()
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -86,7 +88,7 @@ class ApiServer:
         self._loop.close()
 
     def start(self) -> None:
-        """Listen, on the port of before if there was one."""
+        """Listen; at the same port again after ``stop``."""
         asyncio.run_coroutine_threadsafe(self._start(), self._loop).result(10)
 
     def stop(self) -> None:
@@ -222,7 +224,6 @@ class ApiServer:
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", self.port, reuse_address=True)
         await site.start()
-        self.port = self._runner.addresses[0][1]
 
     async def _stop(self) -> None:
         await self._runner.cleanup()
@@ -356,7 +357,7 @@ def _status(code: int, message: str, headers: Mapping[str, str] | None = None) -
     return web.json_response(body, status=code, headers=headers)
 
 
-def until(ask: Callable[[], T], timeout: float = 10.0) -> T:
+def until(ask: Callable[[], T], timeout: float = 20.0) -> T:
     """The first answer that is not empty; AssertionError after ``timeout`` seconds."""
     end = time.monotonic() + timeout
     while not (found := ask()):
@@ -366,7 +367,7 @@ def until(ask: Callable[[], T], timeout: float = 10.0) -> T:
     return found
 
 
-async def soon(ask: Callable[[], T], timeout: float = 10.0) -> T:
+async def soon(ask: Callable[[], T], timeout: float = 20.0) -> T:
     """`until`, for what happens on the test's own loop."""
     end = time.monotonic() + timeout
     while not (found := ask()):
