@@ -1,5 +1,6 @@
 """What the chart makes of its values, by Helm 3 and Helm 4 themselves."""
 
+import json
 import re
 import tomllib
 from pathlib import Path
@@ -126,5 +127,17 @@ def test_every_value_of_the_references_chart_has_its_name_here(helm4: Path) -> N
 def test_every_value_is_in_the_schema_and_every_default_is_written_down() -> None:
     values = yaml.safe_load((chart.CHART / "values.yaml").read_text())
     schema = yaml.safe_load((chart.CHART / "values.schema.json").read_text())["properties"]
-    assert set(schema) - set(values) == {"azureTenantID", "global"}
+    assert set(schema) - set(values) == {"azureTenantID", "enabled", "global"}
     assert set(values) <= set(schema)
+
+
+@pytest.mark.parametrize(("namespace", "warned"), [("default", True), (chart.NAMESPACE, False)])
+def test_whoever_forgets_the_namespace_is_told(helm4: Path, namespace: str, warned: bool) -> None:
+    """The entries exclude the webhook's own: nothing else would say why pods get nothing."""
+    command = ["install", "azwi-sidecar", str(chart.CHART), "--namespace", namespace]
+    text = json.dumps(chart.LEAST)
+    done = chart.helm(helm4, *command, "--dry-run=client", "--values", "-", text=text)
+    assert done.returncode == 0, done.stderr
+    notes = done.stdout.partition("NOTES:")[2]
+    assert "rollout status deployment/azwi-sidecar-webhook" in notes
+    assert ("no pod in it will get an" in notes) == warned

@@ -16,9 +16,8 @@ pytestmark = pytest.mark.helm
 def test_by_itself_neither_ca_bundle_nor_secret_data_is_rendered(helm4: Path) -> None:
     objects = chart.rendered(helm4, {"mutatingWebhookAnnotations": {"a": "b"}})
     assert "caBundle" not in str(chart.one(objects, "MutatingWebhookConfiguration"))
-    assert chart.one(objects, "MutatingWebhookConfiguration")["metadata"]["annotations"] == {
-        "a": "b"
-    }
+    annotations = chart.one(objects, "MutatingWebhookConfiguration")["metadata"]["annotations"]
+    assert annotations == {"a": "b", "admissions.enforcer/disabled": "true"}
     secret = chart.one(objects, "Secret", contract.WEBHOOK_SECRET)
     assert set(secret) == {"apiVersion", "kind", "metadata", "type"}
     assert "volumes" not in chart.pod_of(objects)
@@ -32,9 +31,10 @@ def test_cert_manager_makes_the_certificate_and_keeps_the_ca_bundle(
     certificate = chart.one(objects, "Certificate", "azwi-sidecar-webhook")
     assert f"{contract.WEBHOOK_SERVICE}.{chart.NAMESPACE}.svc" in certificate["spec"]["dnsNames"]
     configuration = chart.one(objects, "MutatingWebhookConfiguration")
-    assert configuration["metadata"]["annotations"] == {
-        "cert-manager.io/inject-ca-from": f"{chart.NAMESPACE}/azwi-sidecar-webhook"
-    }
+    annotations = configuration["metadata"]["annotations"]
+    assert annotations["cert-manager.io/inject-ca-from"] == (
+        f"{chart.NAMESPACE}/azwi-sidecar-webhook"
+    )
     (volume,) = chart.pod_of(objects)["volumes"]
     assert volume["secret"]["secretName"] == certificate["spec"]["secretName"]
     issuers = {

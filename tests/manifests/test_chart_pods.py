@@ -1,6 +1,7 @@
 """What the webhook's pods are and may do."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -75,7 +76,12 @@ def test_replicas_are_two_spread_and_replaced_one_by_one(helm4: Path) -> None:
     for constraint in constraints:
         assert constraint["labelSelector"] == {"matchLabels": labels}
     budget = chart.one(objects, "PodDisruptionBudget")["spec"]
-    assert budget == {"minAvailable": 1, "selector": {"matchLabels": labels}}
+    assert budget == {
+        "minAvailable": 1,
+        # Replicas that are not ready serve nobody: they must not block the drain of a node.
+        "unhealthyPodEvictionPolicy": "AlwaysAllow",
+        "selector": {"matchLabels": labels},
+    }
     assert chart.one(objects, "Service")["spec"]["selector"] == labels
     assert labels.items() <= deployment["template"]["metadata"]["labels"].items()
 
@@ -96,7 +102,12 @@ def test_a_budget_is_what_was_asked_for_and_never_blocks_every_drain(helm4: Path
     spec = chart.one(asked, "PodDisruptionBudget")["spec"]
     assert spec["maxUnavailable"] == 0
     assert "minAvailable" not in spec
-    for values in ({"replicaCount": 1}, {"podDisruptionBudget": None}):
+    without: list[dict[str, Any]] = [
+        {"replicaCount": 1},
+        {"podDisruptionBudget": None},
+        {"podDisruptionBudget": {"minAvailable": None}},
+    ]
+    for values in without:
         kinds = [item["kind"] for item in chart.rendered(helm4, values)]
         assert "PodDisruptionBudget" not in kinds
 
@@ -141,3 +152,11 @@ def test_monitors_and_the_network_policy_are_there_when_asked_for(helm4: Path) -
     assert [item["port"] for item in open_to_all["ports"]] == ["webhook", "health"]
     assert "from" not in open_to_all
     assert metrics["from"] == chart.FULL["networkPolicy"]["metricsFrom"]
+
+
+def test_a_variable_of_the_users_replaces_the_charts(helm4: Path) -> None:
+    """Two of one name are refused by a server-side apply, and are anybody's guess elsewhere."""
+    extra = [{"name": "AZWI_LOG_LEVEL", "value": "debug"}, {"name": "POD_NAMESPACE", "value": "a"}]
+    (container,) = chart.pod_of(chart.rendered(helm4, {"extraEnv": extra}))["containers"]
+    for entry in extra:
+        assert [item for item in container["env"] if item["name"] == entry["name"]] == [entry]

@@ -120,6 +120,15 @@ def test_every_entry_asks_for_new_pods_by_the_names_that_the_program_has(helm4: 
         assert len(entry["name"].split(".")) >= 3  # Kubernetes insists
 
 
+def test_aks_leaves_the_selectors_as_they_are_applied(helm4: Path) -> None:
+    """Else its admissions enforcer owns them, and the next server-side apply is a conflict."""
+    enforcer = "admissions.enforcer/disabled"
+    for given, expected in (({}, {enforcer: "true"}), ({enforcer: None}, {})):
+        objects = chart.rendered(helm4, {"mutatingWebhookAnnotations": given})
+        metadata = chart.one(objects, "MutatingWebhookConfiguration")["metadata"]
+        assert metadata.get("annotations", {}) == expected
+
+
 def test_policy_timeout_and_selectors_are_values(helm4: Path) -> None:
     found = chart.entries(chart.rendered(helm4, chart.FULL))
     assert found["pod"]["failurePolicy"] == found["namespace"]["failurePolicy"] == "Ignore"

@@ -7,6 +7,7 @@ import pytest
 
 from azwi_testing import chart
 from azwi_testing.chart import LEAST
+from azwi_webhook.settings import CLOUDS
 
 pytestmark = pytest.mark.helm
 
@@ -78,6 +79,44 @@ WRONG: list[tuple[dict[str, Any], str]] = [
         {"customTokenEndpoint": {"caData": "PEM", "caConfigMapName": "ca"}},
         "the token proxy has one CA",
     ),
+    *(
+        (
+            {"customTokenEndpoint": {"annotationSuffix": "a", "audience": audience}},
+            "customTokenEndpoint.audience is Entra ID's own",
+        )
+        for _, audience in CLOUDS.values()
+    ),
+    (
+        {"customTokenEndpoint": {"annotationSuffix": "a", "audience": "api://A"}},
+        "set customTokenEndpoint.tokenProxy to its URL",
+    ),
+    (
+        {"proxy": {"extraVolumeMounts": [{"name": "ca", "mountPath": "/ca"}]}},
+        "proxy.extraVolumeMounts mounts ca, which proxy.extraVolumes does not have",
+    ),
+    ({"service": {"targetPort": 9440}}, "three different ports"),
+    ({"metricsAddr": ":9443"}, "three different ports"),
+    (
+        {"certificates": {"mode": "cert-manager", "issuerRef": {"kind": "ClusterIssuer"}}},
+        "at '/certificates/issuerRef': missing property 'name'",
+    ),
+    # Values without an effect: what was meant is something else.
+    ({"certificates": {"secretName": "mine"}}, "set certificates.mode to provided"),
+    ({"certificates": {"caBundle": chart.PEM}}, "set certificates.mode to provided"),
+    ({"certificates": {"issuerRef": {"name": "ca"}}}, "set certificates.mode to cert-manager"),
+    (
+        {"customTokenEndpoint": {"tokenProxy": "https://token-proxy.example"}},
+        "set customTokenEndpoint.annotationSuffix",
+    ),
+    (
+        {
+            "customTokenEndpoint": {
+                **chart.FULL["customTokenEndpoint"],
+                "caCTBSignerName": "",
+            }
+        },
+        "set customTokenEndpoint.caCTBSignerName",
+    ),
 ]
 
 
@@ -86,3 +125,8 @@ def test_a_wrong_value_is_told_by_its_place(helm: Path, values: dict[str, Any], 
     done = chart.template(helm, values)
     assert done.returncode != 0
     assert told in done.stderr
+
+
+def test_a_chart_that_depends_on_it_may_switch_it_by_its_usual_condition(helm: Path) -> None:
+    """``condition: azwi-sidecar.enabled``: Helm gives the switch to this chart too."""
+    assert chart.template(helm, {"enabled": True}).returncode == 0

@@ -179,3 +179,28 @@ def test_no_warning_is_longer_than_the_api_server_shows(given: Any, whose: Any) 
     told = warnings(given, whose)
     assert told
     assert all(len(sentence) <= advice.LONGEST == 256 for sentence in told)
+
+
+CA = {
+    "AZWI_PROXY_VOLUMES": '[{"name":"ca","configMap":{"name":"private-ca"}}]',
+    "AZWI_PROXY_VOLUME_MOUNTS": '[{"name":"ca","mountPath":"/ca"}]',
+}
+
+
+def test_a_volume_that_takes_the_name_of_the_sidecars_is_told() -> None:
+    """It stays, and azwi-proxy mounts what the app may have meant for itself."""
+    given = with_sidecar(volumes=[{"name": "ca", "emptyDir": {}}])
+    (told,) = warnings(given, **CA)
+    assert told == (
+        "Volume ca was in the pod already: azwi-proxy gets it, and not that of the webhook's"
+        " configuration. Rename it, unless this is meant."
+    )
+
+
+def test_the_sidecars_own_volume_is_no_news_to_a_second_pass() -> None:
+    around, settings = admission.around(), admission.settings(**CA)
+    given = with_sidecar(volumes=[{"name": "ca", "configMap": {"name": "private-ca"}}])
+    assert mutate.admit(given, account(), around, settings).warnings == ()
+    filled = with_sidecar(volumes=[{"name": "ca", "configMap": {"name": "private-ca", "a": 1}}])
+    filled["spec"]["initContainers"] = [{"name": "azwi-proxy", "image": settings.proxy_image}]
+    assert mutate.admit(filled, account(), around, settings).warnings == ()

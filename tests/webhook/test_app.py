@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from azwi_common.settings import load
-from azwi_testing.apiserver import ApiServer, Fault, soon
+from azwi_testing.apiserver import ApiServer, Fault, soon, until
 from azwi_testing.webhooks import (
     CONFIGURATION,
     CONFIGURATIONS,
@@ -343,6 +343,16 @@ def test_a_scrape_shows_the_reviews(shared: Shared) -> None:
 def test_a_namespace_that_does_not_exist_makes_no_series(shared: Shared) -> None:
     shared.decide(review(namespace="made-up"))
     assert b"made-up" not in shared.webhook.ask("/metrics").body
+
+
+def test_a_namespace_that_is_deleted_takes_its_series_along(shared: Shared) -> None:
+    def counted() -> bool:
+        return b'namespace="preview"' in shared.webhook.ask("/metrics").body
+
+    shared.api.put("namespaces", "", "preview")
+    until(lambda: shared.decide(review(namespace="preview")) and counted())
+    shared.api.delete("namespaces", "", "preview")
+    until(lambda: not counted())
 
 
 def test_every_entry_of_the_configuration_trusts_what_is_served(shared: Shared) -> None:

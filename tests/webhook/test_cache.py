@@ -190,3 +190,11 @@ async def test_closing_gives_up_reads(api: ApiServer, cache: Counted) -> None:
     await cache.close()
     with pytest.raises(asyncio.CancelledError):
         await finding
+
+
+async def test_it_lacks_what_the_watch_would_have_told(cache: Counted) -> None:
+    cache.change(Event("ADDED", thing("app")))
+    assert cache.lacks("shop", "other")
+    assert not cache.lacks("shop", "app")
+    cache.healthy = False
+    assert not cache.lacks("shop", "other")

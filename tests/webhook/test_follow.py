@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 from collections.abc import AsyncIterator
 
 import pytest
@@ -68,6 +69,21 @@ async def test_what_is_too_old_to_go_on_from_is_listed_anew(api: ApiServer, kube
     assert api.asked[LIST] == 2
 
 
+@pytest.mark.parametrize(("code", "lists"), [(400, 2), (429, 1), (500, 1)])
+async def test_what_trying_again_does_not_heal_is_listed_anew(
+    api: ApiServer, kube: Kube, code: int, lists: int
+) -> None:
+    """As any client of Kubernetes does; an API server that is busy or failing gets no list more."""
+    status = {"kind": "Status", "code": code, "message": "unable to decode an object"}
+    async with following(kube) as cache:
+        await soon(lambda: cache.healthy)
+        api.cut(json.dumps({"type": "ERROR", "object": status}).encode() + b"\n")
+        await soon(lambda: api.asked[WATCH] >= 2)
+        api.account("shop", "new")
+        await soon(lambda: cache.fresh("shop", "new"))
+    assert api.asked[LIST] == lists
+
+
 async def test_a_list_that_goes_stale_between_its_pages_begins_again(
     api: ApiServer, kube: Kube, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -115,6 +131,17 @@ async def test_a_throttled_watch_waits_as_long_as_it_is_told(api: ApiServer, kub
         await asyncio.sleep(0.7)
         assert api.asked[LIST] == 1
         await soon(lambda: cache.healthy)
+
+
+async def test_a_watch_whose_answer_does_not_begin_is_given_up(
+    api: ApiServer, kube: Kube, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A load balancer took it and nobody is behind: the quiet that a watch may keep comes later."""
+    monkeypatch.setattr(kube_module, "BEGIN", 0.2)
+    api.faults.append(Fault("watch=true", seconds=60, times=1))
+    async with following(kube) as cache:
+        await soon(lambda: cache.healthy, timeout=5)
+    assert api.asked[WATCH] == 2
 
 
 async def test_the_log_tells_the_trouble_once_and_its_end(

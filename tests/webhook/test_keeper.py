@@ -52,6 +52,13 @@ class Replica:
     async def call(self, trust: bytes) -> float:
         return await call_itself("127.0.0.1", self.site.port, SERVER_NAME, trust)
 
+    async def until_refused(self, trust: bytes) -> None:
+        """Return once another CA's certificate is served: a moment after it is stored."""
+        with contextlib.suppress(ssl.SSLError):
+            async with asyncio.timeout(10):
+                while True:
+                    await self.call(trust)
+
 
 async def _ok(request: web.BaseRequest) -> web.Response:
     return web.Response(text="ok\n")
@@ -197,24 +204,41 @@ async def test_the_trust_of_the_next_ca_lasts_the_overlap_before_it_is_served(
         await soon(lambda: len(blocks(bundles(api)[0])) == 2)
         await found[0].call(first)
         await soon(lambda: "next-tls.crt" not in api.secret(NAMESPACE, SECRET))
-        await soon(ready(found))
-        with pytest.raises(ssl.SSLError):
-            await found[0].call(first)
+        await found[0].until_refused(first)
+        assert ready(found)()
         await found[0].call(bundles(api)[0])
 
 
-@pytest.mark.parametrize(
-    ("kind", "namespace", "name"),
-    [("secrets", NAMESPACE, SECRET), (CONFIGURATIONS, "", CONFIGURATION)],
-)
-async def test_an_object_of_the_chart_that_is_missing_is_named_and_awaited(
-    api: ApiServer, kube: Kube, kind: str, namespace: str, name: str
-) -> None:
-    kept = api.get(kind, namespace, name)
-    api.delete(kind, namespace, name)
+async def test_a_secret_that_is_missing_is_named_and_awaited(api: ApiServer, kube: Kube) -> None:
+    api.delete("secrets", NAMESPACE, SECRET)
     async with replicas(kube) as found:
-        await soon(lambda: f"{name} does not exist: install the chart" in found[0].keeper.problem)
-        api.put(kind, namespace, name, **{k: v for k, v in kept.items() if k != "metadata"})
+        await soon(lambda: f"{SECRET} does not exist: install the chart" in found[0].keeper.problem)
+        api.put("secrets", NAMESPACE, SECRET, type="Opaque")
+        await soon(ready(found))
+
+
+async def test_without_a_configuration_it_is_ready_and_sees_to_it_once_it_comes(
+    api: ApiServer, kube: Kube, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Who applies in waves makes the configuration when the Deployment is ready."""
+    api.delete(CONFIGURATIONS, "", CONFIGURATION)
+    async with replicas(kube) as found:
+        await soon(ready(found))
+        await found[0].call(found[0].serving.trust)
+        assert caplog.text.count(f"{CONFIGURATION} does not exist: install the chart") == 1
+        api.put(CONFIGURATIONS, "", CONFIGURATION, webhooks=[{"name": "a", "clientConfig": {}}])
+        await soon(lambda: bundles(api) == [found[0].serving.trust], timeout=5)
+
+
+async def test_a_change_that_is_refused_again_and_again_is_told(
+    api: ApiServer, kube: Kube, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A policy's refusal has the status of a test in the patch that failed."""
+    api.faults.append(Fault(CONFIGURATIONS, 422, method="PATCH"))
+    async with replicas(kube) as found:
+        await soon(lambda: "422 to PATCH" in found[0].keeper.problem, timeout=20)
+        assert caplog.text.count("422 to PATCH") == 1
+        api.faults.clear()
         await soon(ready(found))
 
 

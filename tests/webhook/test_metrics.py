@@ -33,7 +33,9 @@ def test_the_histogram_has_the_name_and_the_buckets_that_dashboards_know() -> No
 
 def test_a_scrape_has_the_other_names_too_and_no_created_series() -> None:
     metrics = Metrics()
-    metrics.watch(lambda: [Held("serviceaccounts", 7, watching=True)], lambda: 1.8e9)
+    metrics.watch(
+        lambda: [Held("serviceaccounts", 7, watching=True)], lambda: 1.8e9, lambda _: False
+    )
     metrics.reviews.labels("mutated").inc()
     metrics.reads.labels("serviceaccounts", "found").inc()
     text = metrics.exposition().decode()
@@ -45,3 +47,18 @@ def test_a_scrape_has_the_other_names_too_and_no_created_series() -> None:
     assert 'azwi_webhook_cache_watching{collection="serviceaccounts"} 1.0' in text
     assert "azwi_webhook_certificate_expiry_timestamp_seconds 1.8e+09" in text
     assert "_created" not in text
+
+
+def test_a_namespace_that_is_gone_is_forgotten() -> None:
+    """Where each pull request has a namespace, a replica would grow until it is killed."""
+    metrics = Metrics()
+    gone = {"preview-1"}
+    metrics.watch(list, lambda: 0.0, gone.__contains__)
+    for namespace in ("shop", "preview-1", ""):
+        metrics.requests.observe(namespace, 0.1)
+    assert "preview-1" not in metrics.exposition().decode()
+    gone.clear()
+    text = metrics.exposition().decode()
+    assert "preview-1" not in text
+    assert 'azwi_mutation_request_count{namespace="shop"} 1.0' in text
+    assert 'azwi_mutation_request_count{namespace=""} 1.0' in text

@@ -13,7 +13,6 @@ import pytest
 
 from azwi_testing.apiserver import ApiServer, Fault, until
 from azwi_testing.webhooks import (
-    CONFIGURATION,
     CONFIGURATIONS,
     NAMESPACE,
     SECRET,
@@ -52,10 +51,10 @@ def test_it_is_ready_only_once_it_knows_the_cluster(
 def test_it_is_ready_only_once_the_api_server_trusts_its_certificate(
     api: ApiServer, start_webhook: StartWebhook
 ) -> None:
-    api.delete(CONFIGURATIONS, "", CONFIGURATION)
+    api.faults.append(Fault(CONFIGURATIONS, 500, method="PATCH"))
     webhook = start_webhook(ready=False)
-    until(lambda: f"{CONFIGURATION} does not exist: install the chart" in problem(webhook), 15)
-    api.put(CONFIGURATIONS, "", CONFIGURATION, webhooks=[{"name": "a", "clientConfig": {}}])
+    until(lambda: "500 to PATCH" in problem(webhook), 15)
+    api.faults.clear()
     webhook.wait_until_ready()
 
 

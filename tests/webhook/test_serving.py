@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from azwi_testing.apiserver import soon
 from azwi_webhook import authority, errors
+from azwi_webhook import serving as module
 from azwi_webhook.server import Site
 from azwi_webhook.serving import Proof, Serving, call_itself
 
@@ -151,3 +152,38 @@ async def test_another_server_at_the_port_is_no_proof() -> None:
     with pytest.raises(ValueError, match="somebody else"):
         await call_itself("127.0.0.1", site.port, NAME, given["ca.crt"])
     await site.stop(1)
+
+
+async def test_who_was_proven_and_is_slow_now_is_not_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A burst makes all replicas slow together: if each said so, nobody would be left to call."""
+    monkeypatch.setattr(module, "CALL", 0.2)
+    monkeypatch.setattr(module, "AGAIN", 0.01)
+    calls = 0
+    busy = asyncio.Event()
+
+    async def slow(request: web.BaseRequest) -> web.Response:
+        nonlocal calls
+        calls += 1
+        if busy.is_set():
+            await asyncio.sleep(60)
+        return web.Response(text="ok\n")
+
+    serving = Serving("1.3")
+    use(serving, pair())
+    site = Site(slow, serving.context)
+    await site.start("127.0.0.1", 0)
+    busy.set()
+    proof = Proof(serving, ("127.0.0.1", site.port), NAME)
+    task = asyncio.create_task(proof.run())
+    try:
+        await soon(lambda: f"failed: no answer within {module.CALL:.0f} s." in proof.problem)
+        busy.clear()
+        await soon(lambda: not proof.problem)
+        busy.set()
+        before = calls
+        await soon(lambda: calls >= before + 3)
+        assert proof.problem == ""
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        await site.stop(0.1)

@@ -145,3 +145,11 @@ def test_the_token_proxy_has_one_ca() -> None:
     }
     with pytest.raises(SettingsError, match="the token proxy has one CA"):
         load(Settings, given)
+
+
+def test_what_is_mounted_must_be_a_volume() -> None:
+    """Else the API server refuses every pod that gets the sidecar."""
+    given = {**TENANT, "AZWI_PROXY_VOLUME_MOUNTS": '[{"name":"ca","mountPath":"/ca"}]'}
+    with pytest.raises(SettingsError, match="mounts ca, which AZWI_PROXY_VOLUMES does not have"):
+        load(Settings, given)
+    load(Settings, {**given, "AZWI_PROXY_VOLUMES": '[{"name":"ca","emptyDir":{}}]'})

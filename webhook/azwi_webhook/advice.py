@@ -52,6 +52,7 @@ def warnings(
         *_unknown("the pod", pod.annotations, contract.POD_ANNOTATIONS, custom),
         *_unknown(f"service account {account}", of_account or {}, contract.ACCOUNT_ANNOTATIONS, ""),
         *_volume(pod),
+        *(_taken(pod, settings) if wishes.inject else ()),
         *_sidecar(pod, wishes, settings),
         *(_mode(pod, wishes, known.endpoint) if wishes.inject else ()),
         *(() if native or not wishes.inject else _ordinary(pod, known.endpoint)),
@@ -109,6 +110,20 @@ def _volume(pod: pods.Pod) -> Iterator[str]:
             yield (
                 f"Volume {contract.TOKEN_VOLUME} was in the pod already, and projects no service"
                 " account token: rename it."
+            )
+
+
+def _taken(pod: pods.Pod, settings: Settings) -> Iterator[str]:
+    """Names of the sidecar's own volumes; said once, by the pass that injects it."""
+    if pod.has(contract.PROXY_CONTAINER):
+        return
+    ours = {volume.get("name"): volume for volume in settings.proxy_volumes.items}
+    for volume in pods.items(pod.spec, "volumes") if ours else ():
+        name = volume.get("name")
+        if ours.get(name, volume) != volume:
+            yield (
+                f"Volume {str(name)[:63]} was in the pod already: {contract.PROXY_CONTAINER} gets"
+                " it, and not that of the webhook's configuration. Rename it, unless this is meant."
             )
 
 

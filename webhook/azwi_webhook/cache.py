@@ -75,6 +75,10 @@ class Cache:
         """What is known of an object, if it is known and the watch is running."""
         return self._held.get(namespace, {}).get(name) if self.healthy else None
 
+    def lacks(self, namespace: str, name: str) -> bool:
+        """Whether there is no such object, as far as the watch knows; False while it is broken."""
+        return self.healthy and name not in self._held.get(namespace, {})
+
     async def find(self, namespace: str, name: str) -> Known | None:
         """What is known of an object; None: there is none. errors.Unavailable: nobody can say."""
         known = self._held.get(namespace, {}).get(name)

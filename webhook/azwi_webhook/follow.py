@@ -118,4 +118,6 @@ def _pause(failures: int) -> float:
 
 def _watch_error(status: Thing, path: str) -> errors.Unavailable:
     sentence = f"The watch of {path} ended with {status.code}: {status.message[:300]}."
-    return errors.Gone(sentence) if status.code == 410 else errors.Unavailable(sentence)
+    # Of the rest client-go, too, thinks that going on from the same place would not help.
+    passes = status.code == 429 or status.code >= 500
+    return errors.Unavailable(sentence) if passes else errors.Gone(sentence)

@@ -34,6 +34,7 @@ from azwi_webhook.settings import Settings
 POLL: Final = 30.0  # seconds between looks where no watch reports anything
 LEAST: Final = 0.2  # seconds between looks: somebody who overwrites ours again and again
 RETRY: Final = (0.5, 2.0)  # seconds after a failure
+PATIENCE: Final = 10  # conflicts in a row: not another replica, but a policy that refuses (422)
 
 _ADMISSION = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"
 
@@ -84,7 +85,7 @@ class Keeper:
         self._trusted_at = 0.0
         """Since when (monotonic)."""
         self.problem = "The certificate is not made yet."
-        """Why the API server cannot verify what is served; empty once it can.
+        """Why the API server cannot verify what is served; empty once it can, or never calls.
 
         An API server that is away later makes nobody less ready: what is served stays good.
         """
@@ -99,21 +100,28 @@ class Keeper:
             group.create_task(self._keep())
 
     async def _keep(self) -> None:
-        told = ""
+        told, overtaken = "", 0
         while True:
             self._rung.clear()
             try:
                 wait = await self._look()
                 self.problem = told = ""
-            except errors.Conflict:
-                wait = random.uniform(0, 0.3)  # another replica was first: read what it wrote
+                overtaken = 0
             except (errors.Unavailable, errors.Misconfigured) as error:
-                if error.sentence != told:
-                    log.warning(error.sentence)
-                told = error.sentence
-                self.problem = told if self.problem else ""
-                wait = random.uniform(*RETRY)
+                overtaken = overtaken + 1 if isinstance(error, errors.Conflict) else 0
+                if 0 < overtaken < PATIENCE:  # another replica was first: read what it wrote
+                    wait = random.uniform(0, 0.3)
+                else:
+                    told = self._tell(error.sentence, told)
+                    wait = random.uniform(*RETRY)
             await self._rest(wait)
+
+    def _tell(self, sentence: str, told: str) -> str:
+        """Note what is wrong, once in the log; what has been told now."""
+        if sentence != told:
+            log.warning(sentence)
+        self.problem = sentence if self.problem else ""
+        return sentence
 
     async def _rest(self, seconds: float) -> None:
         await asyncio.sleep(min(LEAST, seconds))
@@ -123,12 +131,14 @@ class Keeper:
 
     async def _look(self) -> float:
         """Bring everything into order; seconds until there may be more to do."""
-        secret = await self._read(self._secret, "Secret")
-        configuration = await self._read(self._configuration, "MutatingWebhookConfiguration")
-        data = await self._renewed(secret)
+        data = await self._renewed(await self._read(self._secret, "Secret"))
         try:
-            await self._see_to_trust(configuration, data[TRUST])
+            await self._see_to_trust(data[TRUST])
             self._note_trust(data)
+        except errors.NotFound:
+            # Nobody calls yet. Whoever applies in waves (Argo CD) makes it once we are ready.
+            self.problem = ""
+            raise
         finally:  # in vain or not: what was served until now is not better
             if self._serving.use(data[CERTIFICATE], data[KEY], data[TRUST]):
                 log.info("serving a new certificate")
@@ -167,7 +177,7 @@ class Keeper:
         try:
             return await self._kube.get(f"{collection}/{name}")
         except errors.NotFound as error:
-            raise errors.Unavailable(
+            raise errors.NotFound(
                 f"The {kind} {name} does not exist: install the chart or the manifest that has it"
                 " (it may be without data), or name another one in the settings."
             ) from error
@@ -178,7 +188,8 @@ class Keeper:
         collection, name = self._secret
         await self._kube.put(f"{collection}/{name}", {**secret, "data": encoded})
 
-    async def _see_to_trust(self, configuration: dict[str, Any], trust: bytes) -> None:
+    async def _see_to_trust(self, trust: bytes) -> None:
+        configuration = await self._read(self._configuration, "MutatingWebhookConfiguration")
         wanted = base64.b64encode(trust).decode()
         operations: list[dict[str, Any]] = []
         for number, webhook in enumerate(configuration.get("webhooks") or ()):

@@ -5,6 +5,7 @@ file that was rotated is read again at a 401). Lists and watches are decoded her
 lightkube's models: of an object only what a cache needs is ever built in memory.
 """
 
+import asyncio
 import contextlib
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -22,6 +23,10 @@ from azwi_webhook import errors
 PAGE: Final = 500  # objects; some megabyte of JSON
 WATCH_SECONDS: Final = 290  # the server ends a watch then; of itself after 30 to 60 minutes
 ANSWER: Final = 10.0  # seconds for an answer to begin, and between its parts
+BEGIN: Final = 30.0
+"""Seconds for a watch's answer to begin: a busy API server may let it queue for 15.
+
+httpx has one limit for this and for the quiet that comes after, which may be much longer."""
 _SILENCE: Final = 60.0
 """Seconds without a byte after the end of a watch's time until it is given up."""
 _MAX_LINE: Final = 16 * 1024 * 1024  # bytes; the API server stores objects of 1.5 MB at most
@@ -192,7 +197,11 @@ class Kube:
             **parameters,
         }
         timeout = httpx.Timeout(ANSWER, read=WATCH_SECONDS + _SILENCE)
-        async with self._answer("GET", path, _ONE, params=asked, timeout=timeout) as response:
+        answer = self._answer("GET", path, _ONE, params=asked, timeout=timeout)
+        async with contextlib.AsyncExitStack() as opened:
+            with _ours(f"GET {path} (a watch)"):
+                async with asyncio.timeout(BEGIN):
+                    response = await opened.enter_async_context(answer)
             yield _events(response, path)
 
     async def _ask(

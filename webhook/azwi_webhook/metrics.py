@@ -3,10 +3,11 @@
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, disable_created_metrics
-from prometheus_client.core import GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
@@ -22,6 +23,8 @@ BUCKETS: Final = (
     *(number / 10 for number in range(2, 11)),
     *(1.5, 2.0, 2.5, 3.0),
 )
+_NAME: Final = "azwi_mutation_request"
+_EDGES: Final = tuple(f'{_NAME}_bucket{{le="{edge}",' for edge in (*BUCKETS, "+Inf"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +44,6 @@ class Metrics:
         disable_created_metrics()  # type: ignore[no-untyped-call]  # the library leaves it bare
         self._registry = CollectorRegistry(auto_describe=False)
         self.requests = Durations()
-        self._registry.register(self.requests)
         self.reviews = Counter(
             "azwi_webhook_reviews",
             "Calls by result: mutated, unchanged, refused, unavailable, broken, bad_call",
@@ -55,28 +57,40 @@ class Metrics:
             registry=self._registry,
         )
 
-    def watch(self, caches: Callable[[], Iterable[Held]], expiry: Callable[[], float]) -> None:
-        """Report, at each scrape, the caches and the Unix time at which the certificate expires."""
+    def watch(
+        self,
+        caches: Callable[[], Iterable[Held]],
+        expiry: Callable[[], float],
+        gone: Callable[[str], bool],
+    ) -> None:
+        """Report, at each scrape, the caches and the Unix time at which the certificate expires.
+
+        ``gone``: whether a namespace has been deleted, and its series with it.
+        """
         self._registry.register(_State(caches, expiry))
+        self.requests.gone = gone
 
     def exposition(self) -> bytes:
         """Everything in Prometheus's text format."""
-        return generate_latest(self._registry)
+        return generate_latest(self._registry) + self.requests.exposition()
 
 
-class Durations(Collector):
-    """The histogram of reviews by namespace.
+class Durations:
+    """The histogram of reviews by namespace, written by itself.
 
     The library's own has an object with a lock for each bucket: with 32 buckets and thousands of
-    namespaces that is tens of megabytes. Here a namespace is a list of 33 numbers.
+    namespaces that is tens of megabytes, and seconds for a scrape in which nobody is answered. Here
+    a namespace is a list of 33 numbers and 35 lines.
     """
 
     def __init__(self) -> None:
         self._counts: dict[str, list[int]] = {}
         self._sums: dict[str, float] = {}
+        self.gone: Callable[[str], bool] = lambda _: False
+        """Whether a namespace has been deleted: some clusters make one for each pull request."""
 
     def observe(self, namespace: str, seconds: float) -> None:
-        """Count one review."""
+        """Count one review; the namespace is one that there is: no sign of it needs escaping."""
         counts = self._counts.get(namespace)
         if counts is None:
             counts = self._counts[namespace] = [0] * (len(BUCKETS) + 1)
@@ -84,18 +98,18 @@ class Durations(Collector):
         counts[bisect_left(BUCKETS, seconds)] += 1
         self._sums[namespace] += seconds
 
-    def collect(self) -> Iterator[Metric]:
-        """The family, with the buckets added up as the format wants it."""
-        family = HistogramMetricFamily(
-            "azwi_mutation_request", "Seconds for the review of a pod", labels=("namespace",)
-        )
+    def exposition(self) -> bytes:
+        """The family in Prometheus's text format, its buckets added up as the format wants it."""
+        for namespace in filter(self.gone, list(self._counts)):
+            del self._counts[namespace], self._sums[namespace]
+        lines = [f"# HELP {_NAME} Seconds for the review of a pod\n# TYPE {_NAME} histogram\n"]
         for namespace, counts in self._counts.items():
-            buckets, total = [], 0
-            for edge, count in zip((*BUCKETS, "+Inf"), counts, strict=True):
-                total += count
-                buckets.append((str(edge), float(total)))
-            family.add_metric((namespace,), buckets, self._sums[namespace])
-        yield family
+            label = f'namespace="{namespace}"}}'
+            for head, total in zip(_EDGES, accumulate(counts), strict=True):
+                lines.append(f"{head}{label} {total}.0\n")
+            lines.append(f"{_NAME}_count{{{label} {total}.0\n")
+            lines.append(f"{_NAME}_sum{{{label} {self._sums[namespace]}\n")
+        return "".join(lines).encode()
 
 
 class _State(Collector):

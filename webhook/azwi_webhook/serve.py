@@ -93,7 +93,11 @@ class _Webhook:
             certificates.dns_names(settings.service, settings.namespace)[0],
         )
         app = application.App(settings, self.cluster, self._metrics)
-        self._metrics.watch(self._held, lambda: self._serving.expiry)
+        self._metrics.watch(
+            self._held,
+            lambda: self._serving.expiry,
+            lambda name: bool(name) and self.cluster.namespaces.lacks("", name),
+        )
         health = functools.partial(application.health_site, problem=self._problem)
         scrapes = functools.partial(application.metrics_site, metrics=self._metrics)
         self._site = Site(app.handle, self._serving.context)

@@ -137,6 +137,19 @@ def _quantities(text: str) -> Mapping[str, Mapping[str, str]]:
     }
 
 
+def _mounts_nothing(found: Mapping[str, Any]) -> Iterator[str]:
+    """The API server would refuse every pod that gets the sidecar."""
+    volumes, mounts = (
+        {item.get("name") for item in found.get(name, Json("[]")).items}
+        for name in ("proxy_volumes", "proxy_volume_mounts")
+    )
+    if lacking := mounts - volumes:
+        yield (
+            f"AZWI_PROXY_VOLUME_MOUNTS mounts {lacking.pop()}, which AZWI_PROXY_VOLUMES does not"
+            " have: add it there."
+        )
+
+
 _SAME = "the same as the Go reference's flag"
 
 
@@ -313,6 +326,7 @@ class Settings:
                 f"Set one of {contract.KUBERNETES_CA_DATA}, AZURE_KUBERNETES_CA_CONFIGMAP_NAME and"
                 " AZURE_KUBERNETES_CA_CTB_SIGNER_NAME: the token proxy has one CA."
             )
+        yield from _mounts_nothing(found)
 
     @property
     def login_host(self) -> str:
