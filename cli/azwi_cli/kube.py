@@ -72,8 +72,14 @@ class Cluster:
         except ValueError:
             read = None
         if answer.status_code >= 400 or not isinstance(read, dict):
+            if answer.status_code < 300:
+                raise errors.Unavailable(
+                    f"What answers at {server} is no API server of Kubernetes: {path} is no JSON"
+                    " object there.",
+                    "Look at the server that the kubeconfig names.",
+                )
             message = read.get("message") if isinstance(read, dict) else None
-            raise refused(self.config.cluster.server, answer.status_code, str(message or path))
+            raise refused(server, answer.status_code, str(message or path))
         return read
 
     @contextmanager

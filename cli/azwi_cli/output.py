@@ -5,6 +5,7 @@ and not there where NO_COLOR is set. Debug lines do without ``logging``: its imp
 ``azwi --help``, and with it libraries would show their headers, and so tokens.
 """
 
+import io
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from enum import StrEnum
@@ -36,16 +37,20 @@ _UNBOUND: Final = 10_000  # columns, for those who read a pipe: nothing is wrapp
 
 def show(data: Any, form: Format, table: Callable[[Any], Any]) -> None:
     """Print ``data``: as it is for programs, by ``table`` (text or a Rich object) for people."""
+    import codecs
     import json
 
+    takes_all = codecs.lookup(sys.stdout.encoding or "ascii").name == "utf-8"
     if form is Format.JSON:
-        print(json.dumps(data, indent=2, ensure_ascii=False))
+        print(json.dumps(data, indent=2, ensure_ascii=not takes_all))
     elif form is Format.YAML:
         import yaml
 
         plain = json.loads(json.dumps(data))  # YAML's safe writer knows no enumerations
-        print(yaml.safe_dump(plain, sort_keys=False, allow_unicode=True), end="")
+        print(yaml.safe_dump(plain, sort_keys=False, allow_unicode=takes_all), end="")
     else:
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(errors="backslashreplace")  # others wrote what is shown
         readable = table(data)
         if isinstance(readable, str):
             print(printable(readable))

@@ -207,7 +207,7 @@ def test_a_refusal_carries_the_api_servers_own_sentence(api: Site, cluster: kube
 @pytest.mark.parametrize("body", [b"[]", b"<html>", b""])
 def test_what_is_no_json_object_is_told(api: Site, cluster: kube.Cluster, body: bytes) -> None:
     api.replies["/thing"] = Reply(body)
-    with pytest.raises(errors.Unavailable, match="answers 200: /thing"):
+    with pytest.raises(errors.Unavailable, match="no API server of Kubernetes: /thing is no"):
         cluster.ask("GET", "/thing")
 
 

@@ -27,6 +27,27 @@ def test_json_and_yaml_hold_the_same(capsys: pytest.CaptureFixture[str]) -> None
     assert "Zürich" in as_yaml
 
 
+@pytest.mark.parametrize("form", output.Format)
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+def test_an_output_that_takes_few_letters_gets_the_others_spelled(
+    form: output.Format, encoding: str
+) -> None:
+    script = (
+        f"from azwi_cli import output; output.show({{'a': 'ü☃'}}, output.Format('{form}'),"
+        " lambda _: 'ü☃')"
+    )
+    environment = {**plain_environment(), "PYTHONIOENCODING": encoding}
+    ran = subprocess.run(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, env=environment, check=True
+    )
+    text = ran.stdout.decode(encoding)
+    if form is output.Format.TABLE:
+        spelled = {"ascii": "\\xfc\\u2603", "latin-1": "ü\\u2603", "utf-8": "ü☃"}
+        assert text.strip() == spelled[encoding]
+    else:
+        assert yaml.safe_load(text) == {"a": "ü☃"}  # JSON is YAML too
+
+
 def rows(*cells: str) -> Any:
     return output.table(("NAME", "TEXT"), [("a", cell) for cell in cells])
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from azwi_clients.plan import HOST, TOKENS, Run, Scenario, Told, served, source, told_runs_of
+from azwi_clients.plan import HOST, TOKENS, Run, Scenario, Told, is_served, source, told_runs_of
 from azwi_clients.pods import variables
 from azwi_clients.runs import Outcome
 from azwi_clients.table import CLIENTS
@@ -66,14 +66,14 @@ def test_with_the_variables_of_workload_identity_some_clients_ask_entra_id_thems
     assert outcome.at_node == ()
 
 
-@runs_where(lambda run: bool(served(run.client)) and source(run) in ("nowhere", "refused"))
+@runs_where(lambda run: is_served(run.client) and source(run) in ("nowhere", "refused"))
 def test_variables_that_a_client_does_not_honour_get_it_no_token(
     run: Run, outcome: Outcome
 ) -> None:
     assert [call.claims for call in outcome.calls] == [{}] * len(outcome.calls)
 
 
-@runs_where(lambda run: not served(run.client))
+@runs_where(lambda run: not is_served(run.client))
 def test_a_client_that_honours_no_variable_asks_the_node_and_needs_the_redirect(
     run: Run, outcome: Outcome
 ) -> None:
@@ -106,9 +106,8 @@ def test_a_503_heals_inside_the_clients_patience_or_by_its_next_call(
     ("told", "annotations"),
     [
         (Told.WITH_AZURE, {}),
-        (Told.OLD_WITH_AZURE, {"proxy-msi-endpoint": "true"}),
         (Told.WEBHOOK, {"proxy-only": "true"}),
-        (Told.OLD, {"proxy-msi-endpoint": "true", "proxy-only": "true"}),
+        (Told.NEW, {"proxy-msi-endpoint": "false", "proxy-only": "true"}),
     ],
 )
 def test_what_an_app_is_told_here_is_what_the_webhook_sets(

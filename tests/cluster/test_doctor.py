@@ -103,5 +103,5 @@ def test_a_pod_that_was_created_without_the_label_is_told_so(home: Namespace) ->
 
 
 def test_a_pod_that_is_not_there_is_an_error(home: Namespace) -> None:
-    with pytest.raises((AssertionError, CommandFailed), match="has no such thing"):
+    with pytest.raises((AssertionError, CommandFailed), match="There is no pod absent"):
         doctor(home, "absent")

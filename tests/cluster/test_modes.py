@@ -55,7 +55,7 @@ PODS = {"with-azure": "false", "proxy-only": "true"}
 
 def unprivileged(name: str, *, proxy_only: str) -> Object:
     """A pod as the level restricted wants it, whose init container gets a token first."""
-    made = pod(name, proxy_mode="environment", proxy_msi_endpoint="true", proxy_only=proxy_only)
+    made = pod(name, proxy_mode="environment", proxy_only=proxy_only)
     (app,) = made["spec"]["containers"]
     app["securityContext"] = CONFINED
     first = {**app, "name": "first", "command": ["sh", "-c", APP_SERVICE]}

@@ -28,7 +28,6 @@ def told(emulator: Emulator, tmp_path: Path) -> Iterator[tuple[dict[str, str], P
     port = free_port()
     wishes = {
         "proxy-mode": "environment",
-        "proxy-msi-endpoint": "true",
         "proxy-only": "true",
         "proxy-sidecar-port": str(port),
     }

@@ -88,6 +88,8 @@ def test_environment_mode_is_admitted_where_privileges_are_forbidden() -> None:
         contract.POD_IDENTITY_AUTHORITY_HOST,
         contract.IDENTITY_ENDPOINT,
         contract.IDENTITY_HEADER,
+        contract.MSI_ENDPOINT,
+        contract.MSI_SECRET,
     }
 
 

@@ -152,14 +152,14 @@ def test_half_a_pair_of_its_own_is_told_without_its_value() -> None:
     (told,) = warnings(with_sidecar({"proxy-mode": "environment"}, containers=containers))
     assert told == (
         "Container app sets IDENTITY_HEADER itself: it gets neither IDENTITY_ENDPOINT nor"
-        " IDENTITY_HEADER."
+        " IDENTITY_HEADER nor MSI_ENDPOINT nor MSI_SECRET."
     )
     skipping = {"proxy-mode": "environment", "skip-containers": "app"}
     assert warnings(with_sidecar(skipping, containers=containers)) == ()
 
 
 def test_a_second_pass_in_environment_mode_is_no_surprise() -> None:
-    given = with_sidecar({"proxy-mode": "environment", "proxy-msi-endpoint": "true"})
+    given = with_sidecar({"proxy-mode": "environment"})
     assert warnings(admission.admitted(given, secret="of-the-first-pass-0123456789")) == ()
 
 

@@ -86,7 +86,8 @@ def test_a_mode_is_one_of_two_or_the_webhooks() -> None:
     assert read(SIDECAR).mode is None
     for mode in ("redirect", "environment"):
         assert read({**SIDECAR, "proxy-mode": f" {mode} "}).mode == mode
-    assert read({**SIDECAR, "proxy-msi-endpoint": "true"}).msi_endpoint
+    assert read(SIDECAR).msi_endpoint
+    assert not read({**SIDECAR, "proxy-msi-endpoint": "false"}).msi_endpoint
     (problem,) = read({**SIDECAR, "proxy-msi-endpoint": "yes"}).problems
     assert 'proxy-msi-endpoint of the pod must be "true" or "false"' in problem
 

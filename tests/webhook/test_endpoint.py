@@ -13,12 +13,13 @@ from azwi_testing.admission import SECRET, admitted, container, values, with_sid
 
 HOST = "http://127.0.0.1:8000"
 URL = HOST + "/msi/token"
-TOLD = {
+OLD = {"MSI_ENDPOINT": URL, "MSI_SECRET": SECRET}
+NEW = {
     "AZURE_POD_IDENTITY_AUTHORITY_HOST": HOST,
     "IDENTITY_ENDPOINT": URL,
     "IDENTITY_HEADER": SECRET,
 }
-OLD = {"MSI_ENDPOINT": URL, "MSI_SECRET": SECRET}
+TOLD = {**NEW, **OLD}
 
 
 def in_mode(annotations: dict[str, str] | None = None, **spec: Any) -> dict[str, Any]:
@@ -27,7 +28,7 @@ def in_mode(annotations: dict[str, str] | None = None, **spec: Any) -> dict[str,
 
 def told(container: dict[str, Any]) -> dict[str, Any]:
     """What a container has of environment mode."""
-    names = (*TOLD, *OLD, "IMDS_ENDPOINT")
+    names = (*TOLD, "IMDS_ENDPOINT")
     return {name: text for name, text in values(container).items() if name in names}
 
 
@@ -80,10 +81,13 @@ def test_the_pods_mode_comes_before_the_settings(
     assert bool(told(container(after, "app"))) is is_told
 
 
-def test_the_old_protocol_is_told_of_where_it_is_asked_for() -> None:
-    after = admitted(in_mode({"proxy-msi-endpoint": "true"}))
-    assert told(container(after, "app")) == {**TOLD, **OLD}
-    assert told(container(after, "azwi-proxy")) == {"IDENTITY_HEADER": SECRET}
+@pytest.mark.parametrize(("annotation", "after"), [("true", TOLD), ("false", NEW)])
+def test_the_old_protocol_is_told_of_unless_an_annotation_says_no(
+    annotation: str, after: dict[str, str]
+) -> None:
+    found = admitted(in_mode({"proxy-msi-endpoint": annotation}))
+    assert told(container(found, "app")) == after
+    assert told(container(found, "azwi-proxy")) == {"IDENTITY_HEADER": SECRET}
 
 
 def test_the_port_is_the_one_of_the_annotation() -> None:
@@ -106,25 +110,26 @@ def test_a_skipped_container_is_told_nothing() -> None:
     ("own", "after"),
     [
         # Half a pair of its own: the other half would be sent to the wrong place, or refused there.
-        ({"IDENTITY_ENDPOINT": "http://else"}, {"AZURE_POD_IDENTITY_AUTHORITY_HOST": HOST, **OLD}),
-        ({"IDENTITY_HEADER": "its own"}, {"AZURE_POD_IDENTITY_AUTHORITY_HOST": HOST, **OLD}),
-        ({"MSI_SECRET": "its own"}, TOLD),
-        ({"MSI_ENDPOINT": ""}, TOLD),
+        # And never MSI_ENDPOINT alone: SDKs of today take that for Azure ML's.
+        ({"IDENTITY_ENDPOINT": "http://else"}, {"AZURE_POD_IDENTITY_AUTHORITY_HOST": HOST}),
+        ({"IDENTITY_HEADER": "its own"}, {"AZURE_POD_IDENTITY_AUTHORITY_HOST": HOST}),
+        ({"MSI_SECRET": "its own"}, NEW),
+        ({"MSI_ENDPOINT": ""}, NEW),
         # Half of ours is completed.
-        ({"IDENTITY_ENDPOINT": URL}, {**TOLD, **OLD}),
-        ({"MSI_SECRET": SECRET}, {**TOLD, **OLD}),
+        ({"IDENTITY_ENDPOINT": URL}, TOLD),
+        ({"MSI_SECRET": SECRET}, TOLD),
         # The host stands for itself.
         (
             {"AZURE_POD_IDENTITY_AUTHORITY_HOST": "http://else"},
             {"IDENTITY_ENDPOINT": URL, "IDENTITY_HEADER": SECRET, **OLD},
         ),
-        ({**TOLD, "IDENTITY_HEADER": "x"}, OLD),
+        ({**NEW, "IDENTITY_HEADER": "x"}, {}),
     ],
 )
 def test_what_a_container_says_itself_stays_and_pairs_are_not_mixed(
     own: dict[str, str], after: dict[str, str]
 ) -> None:
-    given = in_mode({"proxy-msi-endpoint": "true"}, containers=[app(**own)])
+    given = in_mode(containers=[app(**own)])
     assert told(container(admitted(given), "app")) == {**after, **own}
 
 
@@ -152,10 +157,10 @@ def test_a_value_from_a_secret_is_passed_on_as_it_is(by_hand: bool) -> None:
     source = {"secretKeyRef": {"name": "app", "key": "header"}}
     entry = {"name": "IDENTITY_HEADER", "valueFrom": source}
     if by_hand:
-        after = admitted(in_mode({"proxy-msi-endpoint": "true"}, initContainers=proxy(entry)))
+        after = admitted(in_mode(initContainers=proxy(entry)))
     else:
         configured = json.dumps([entry])
-        after = admitted(in_mode({"proxy-msi-endpoint": "true"}), AZWI_PROXY_ENV=configured)
+        after = admitted(in_mode(), AZWI_PROXY_ENV=configured)
     env = container(after, "app")["env"]
     assert entry in env
     assert {"name": "MSI_SECRET", "valueFrom": source} in env
@@ -175,7 +180,7 @@ def test_the_value_of_the_hand_comes_before_the_configurations() -> None:
 
 def test_where_the_proxys_value_is_empty_only_the_host_is_told() -> None:
     for entry in ({"name": "IDENTITY_HEADER", "value": ""}, {"name": "IDENTITY_HEADER"}):
-        after = admitted(in_mode({"proxy-msi-endpoint": "true"}, initContainers=proxy(entry)))
+        after = admitted(in_mode(initContainers=proxy(entry)))
         assert told(container(after, "app")) == {"AZURE_POD_IDENTITY_AUTHORITY_HOST": HOST}
 
 

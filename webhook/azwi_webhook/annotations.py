@@ -71,8 +71,9 @@ class Wishes:
     port: int = contract.DEFAULT_PROXY_PORT
     mode: Mode | None = None
     """None where the pod says nothing."""
-    msi_endpoint: bool = False
-    """Whether apps are told of the old version of App Service's protocol too."""
+    msi_endpoint: bool = True
+    """Whether apps are told of the old version of App Service's protocol too: old SDKs know no
+    other, and no SDK that was tried minds (docs/clients.md)."""
     identities: IdentityMap = IdentityMap()
     settings: Mapping[str, str]
     """Values by variable of azwi-proxy."""
@@ -183,7 +184,7 @@ def _sidecar(pod: Place, home: Place) -> dict[str, Any]:
     return {
         "port": pod.value(contract.PORT_ANNOTATION, Port, contract.DEFAULT_PROXY_PORT),
         "mode": pod.value(contract.MODE_ANNOTATION, Mode, None),
-        "msi_endpoint": bool(pod.value(contract.MSI_ENDPOINT_ANNOTATION, Flag, False)),
+        "msi_endpoint": bool(pod.value(contract.MSI_ENDPOINT_ANNOTATION, Flag, True)),
         "identities": pod.value(contract.IDENTITIES_ANNOTATION, IdentityMap, mapped),
         "settings": {name: text for name, text in settings.items() if text},
         "proxy_resources": _resources(pod, "proxy"),

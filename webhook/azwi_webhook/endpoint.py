@@ -6,6 +6,7 @@ two otherwise keeps what it says, and gets neither: its header is not for our UR
 its own. Never IMDS_ENDPOINT, which would mean Azure Arc's protocol.
 """
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -24,7 +25,10 @@ class Endpoint:
 
     header: sidecar.Object | None
     """IDENTITY_HEADER of azwi-proxy; None where somebody has set it empty: no /msi/token then."""
-    groups: tuple[Group, ...]
+    host: sidecar.Object
+    pairs: tuple[Group, ...]
+    """Of App Service's protocol, newer versions first. A container gets no older pair without the
+    newer: by MSI_ENDPOINT alone, SDKs of today take azwi-proxy for Azure ML, and fail."""
 
     def of_proxy(self) -> list[sidecar.Object]:
         """The variables of azwi-proxy."""
@@ -37,39 +41,35 @@ class Endpoint:
         if not _is_told(container, wishes):
             return []
         present = pods.items(container, "env")
-        return [
-            entry
-            for group in self.groups
-            if not _others(group, present)
-            for entry in group
-            if entry not in present
-        ]
+        host = () if _others((self.host,), present) else (self.host,)
+        pairs = itertools.takewhile(lambda pair: not _others(pair, present), self.pairs)
+        return [entry for group in (host, *pairs) for entry in group if entry not in present]
 
     def contradicted(
         self, container: pods.Object, wishes: Wishes
     ) -> Iterator[tuple[tuple[str, ...], str]]:
-        """Names that belong together, and which of them the container sets otherwise itself."""
+        """Names that it does not get, since it sets the one behind them otherwise itself."""
         present = pods.items(container, "env") if _is_told(container, wishes) else []
-        for group in self.groups:
-            others = _others(group, present)
-            if others and len(group) > 1:
-                yield tuple(entry["name"] for entry in group), str(others[0]["name"])
+        for place, pair in enumerate(self.pairs):
+            if others := _others(pair, present):
+                lost = itertools.chain.from_iterable(self.pairs[place:])
+                yield tuple(entry["name"] for entry in lost), str(others[0]["name"])
+                return
 
 
 def of(pod: pods.Pod, wishes: Wishes, settings: Settings, secret: str) -> Endpoint:
     """What the containers of ``pod`` are told; ``secret`` where no header's value is said yet."""
     header = _header(pod, settings, secret)
     host = f"http://127.0.0.1:{wishes.port}"
-    pairs = [(contract.IDENTITY_ENDPOINT, contract.IDENTITY_HEADER)]
+    names = [(contract.IDENTITY_ENDPOINT, contract.IDENTITY_HEADER)]
     if wishes.msi_endpoint:
-        pairs.append((contract.MSI_ENDPOINT, contract.MSI_SECRET))
-    groups: list[Group] = [({"name": contract.POD_IDENTITY_AUTHORITY_HOST, "value": host},)]
-    if header:
-        groups += [
-            ({"name": url, "value": host + contract.MSI_PATH}, {**header, "name": value})
-            for url, value in pairs
-        ]
-    return Endpoint(header, tuple(groups))
+        names.append((contract.MSI_ENDPOINT, contract.MSI_SECRET))
+    pairs = [
+        ({"name": url, "value": host + contract.MSI_PATH}, {**(header or {}), "name": value})
+        for url, value in names
+    ]
+    told = {"name": contract.POD_IDENTITY_AUTHORITY_HOST, "value": host}
+    return Endpoint(header, told, tuple(pairs) if header else ())
 
 
 def _header(pod: pods.Pod, settings: Settings, secret: str) -> sidecar.Object | None:

@@ -180,21 +180,7 @@ def _completed(
     if in_pod:
         from azwi_cli.doctor import within
 
-        found = [
-            dataclasses.replace(
-                facts,
-                inside=within.asked(
-                    facts.around.namespace,
-                    str(facts.pod["metadata"]["name"]),
-                    kubeconfig,
-                    context,
-                    flags=within.flags_of(facts),
-                ),
-            )
-            if facts.is_live and facts.has_sidecar
-            else facts
-            for facts in found
-        ]
+        found = within.completed(found, kubeconfig, context)
     return found
 
 

@@ -19,7 +19,7 @@ def checks(facts: Facts) -> Iterator[Check]:
             _WARN,
             f"The service account {place} could not be read: {facts.account.says}",
             "It says which identity the pod has.",
-            "Run azwi with a user that may get service accounts.",
+            facts.account.remedy or "Run azwi with a user that may get service accounts.",
         )
         return
     if facts.account is None:
@@ -71,12 +71,15 @@ def _guid(check: str, name: str, text: str, kind: type[Guid | Tenant], code: str
     try:
         kind.from_text(text.strip())
     except ValueError as error:
+        shown = "az identity show --query clientId"
+        if kind is Tenant:
+            shown = "az account show --query tenantId"
         return Check(
             check,
             _FAIL,
             f"The annotation {name} of the service account {error}.",
             f"Entra ID knows no such identity or tenant ({code}).",
-            "Correct it: az identity show --query clientId prints it; then create the pod anew.",
+            f"Correct it: {shown} prints it; then create the pod anew.",
         )
     return Check(check, _PASS, f"The annotation {name} is well formed.")
 

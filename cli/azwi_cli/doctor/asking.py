@@ -14,6 +14,7 @@ from azwi_webhook.settings import Mode
 # Warnings that another check has with more to say.
 _ELSEWHERE = ("has no annotation", f"Volume {contract.TOKEN_VOLUME}")
 _OF_PODS = ("itself: it gets neither", "was in the pod already, and still needs")
+_TOLD = "environment"
 _WEBHOOK = "The webhook refuses the pod, and it is not created."
 
 
@@ -21,7 +22,15 @@ def checks(facts: Facts) -> Iterator[Check]:
     """Refusals and warnings; settings of the webhook that nobody knows here count as good."""
     if facts.labels.get(contract.USE_LABEL) != "true":
         return
-    outcome = offline.injected(_template(facts), _known(facts))
+    outcome = _outcome(facts, facts.around.mode)
+    if outcome.refused and facts.around.has_unread_mode and not _outcome(facts, _TOLD).refused:
+        yield Check(
+            "webhook-refuses",
+            Status.WARN,
+            outcome.refused,
+            f"{_WEBHOOK[:-1]}, unless the webhook's {contract.PROXY_MODE} is {_TOLD}.",
+        )
+        return
     if outcome.refused:
         yield Check("webhook-refuses", Status.FAIL, outcome.refused, _WEBHOOK)
     elsewhere = (*_ELSEWHERE, *_OF_PODS) if facts.is_live else _ELSEWHERE
@@ -32,13 +41,17 @@ def checks(facts: Facts) -> Iterator[Check]:
         yield Check("webhook-takes", Status.PASS, "The webhook has nothing against the pod.")
 
 
+def _outcome(facts: Facts, mode: str) -> offline.Outcome:
+    return offline.injected(_template(facts), _known(facts, mode))
+
+
 def _template(facts: Facts) -> manifests.Template:
     document = manifests.Document(facts.name, 1, "", facts.pod)
     thing = manifests.Thing(document, (), dict(facts.pod))
     return manifests.Template(thing, (), dict(facts.pod))
 
 
-def _known(facts: Facts) -> offline.Known:
+def _known(facts: Facts, mode: str) -> offline.Known:
     key = (facts.around.namespace, facts.account_name)
     found = facts.account
     metadata = {} if found is None or isinstance(found, Unread) else part(found, "metadata")
@@ -46,7 +59,7 @@ def _known(facts: Facts) -> offline.Known:
     return offline.Known(
         accounts={key: dataclasses.replace(account, annotations=_well_formed(account.annotations))},
         namespaces={key[0]: facts.around.labels},
-        settings=offline.settings(_ASSUMED | _mode(facts) | _images(facts) | _binding(facts)),
+        settings=offline.settings(_ASSUMED | _mode(mode) | _images(facts) | _binding(facts)),
         minor=facts.around.minor,
         namespace=key[0],
     )
@@ -86,9 +99,8 @@ def _binding(facts: Facts) -> dict[str, str]:
     }
 
 
-def _mode(facts: Facts) -> dict[str, str]:
+def _mode(mode: str) -> dict[str, str]:
     """Of pods that say nothing; a webhook with another one would not have started."""
-    mode = facts.around.mode
     return {contract.PROXY_MODE: mode} if mode in get_args(Mode) else {}
 
 

@@ -347,9 +347,10 @@ MESSAGES: Final[Mapping[str, Explanation]] = {
     "no managed identity endpoint found": Explanation(
         "The SDK found nobody at the metadata address.",
         "The pod has no sidecar, or the redirect is not in place; in environment mode, variables of"
-        " the container are missing, or an old SDK knows MSI_ENDPOINT only (docs/clients.md).",
-        "azwi doctor POD says which of them is missing. Old SDKs get MSI_ENDPOINT by the annotation"
-        ' azure.workload.identity/proxy-msi-endpoint: "true".',
+        " the container are missing. Old SDKs go by MSI_ENDPOINT, which the annotation"
+        ' azure.workload.identity/proxy-msi-endpoint: "false" leaves out.',
+        "azwi doctor POD says which of them is missing. Take that annotation away where it is the"
+        " reason, and create the pod anew.",
     ),
     "must be there once, with the value that the proxy's": Explanation(
         "azwi-proxy refuses a request for a token on /msi/token.",

@@ -42,7 +42,7 @@ def _published(found: Sequence[Check]) -> Iterator[Check]:
         yield Check("issuer-published", _PASS, "Its documents and keys are published for Entra ID.")
 
 
-def keys_match(of_cluster: Sequence[str], published: Sequence[str]) -> Iterator[Check]:
+def keys_match(issuer: str, of_cluster: Sequence[str], published: Sequence[str]) -> Iterator[Check]:
     """Whether the keys that the cluster signs with are among those that Entra ID reads."""
     lacking = [kid for kid in of_cluster if kid not in published]
     if not lacking:
@@ -52,7 +52,8 @@ def keys_match(of_cluster: Sequence[str], published: Sequence[str]) -> Iterator[
         "issuer-keys", _FAIL if none else _WARN,
         f"The cluster's {'keys are' if none else 'key ' + lacking[0] + ' is'} not published.",
         "Entra ID cannot verify tokens that they sign (AADSTS700027, AADSTS50013).",
-        "Publish them: azwi oidc generate --from-cluster; in a rotation: azwi oidc rotate.",
+        "Publish them: azwi oidc generate --from-cluster; in a rotation: azwi oidc rotate"
+        f" {issuer}.",
     )  # fmt: skip
 
 
@@ -61,6 +62,12 @@ def said(facts: Facts, known: Collection[Refusal] = ()) -> Iterator[Check]:
 
     ``known`` are the refusals that another check has explained already.
     """
+    if isinstance(facts.log, Unread):
+        yield Check(
+            "log", _WARN, f"azwi-proxy's log could not be read: {facts.log.says}",
+            "It has what Entra ID answered last.",
+            "Run azwi with a user that may get pods/log.",
+        )  # fmt: skip
     told: set[str] = set()
     for (client, scope), entry in facts.exchanges.items():
         reason = str(entry.get("reason"))

@@ -36,7 +36,8 @@ class Patient:
 
 def cluster(around: Surroundings) -> Patient:
     """What is the same for every pod."""
-    return Patient("cluster", (*webhooks.checks(around), *credentials.issuer(around)))
+    found = (*webhooks.checks(around), *webhooks.namespace(around), *credentials.issuer(around))
+    return Patient("cluster", found)
 
 
 def pod(facts: Facts) -> Patient:

@@ -24,6 +24,8 @@ class Unread:
     """Nobody knows: the sentence says why."""
 
     says: str
+    remedy: str = ""
+    """What to do, where that is not what a check would say."""
 
 
 T = TypeVar("T")
@@ -59,6 +61,8 @@ class Surroundings:
 
     namespace: str
     labels: Mapping[str, str] = field(default_factory=dict)
+    unread: str = ""
+    """Why the labels could not be read."""
     configurations: Sequence[Object] | Unread = ()
     """MutatingWebhookConfigurations that concern us: ours, the Go reference's, AKS's."""
     deployments: Mapping[str, Object | Unread | None] = field(default_factory=dict)
@@ -80,6 +84,11 @@ class Surroundings:
         ]
         return next(filter(None, found), "")
 
+    @property
+    def has_unread_mode(self) -> bool:
+        """Whether ``mode`` may be another one, that of a webhook that could not be read."""
+        return not self.mode and any(isinstance(item, Unread) for item in self.deployments.values())
+
 
 @dataclass(frozen=True, slots=True)
 class Facts:
@@ -95,10 +104,10 @@ class Facts:
     """The workload that it belongs to."""
     account: Object | Unread | None = None
     """Its service account; None: there is none of that name."""
-    events: Sequence[Object] = ()
+    events: Sequence[Object] | Unread = ()
     """Of the pod, and of the owners that make pods."""
-    log: str = ""
-    """The end of azwi-proxy's log."""
+    log: str | Unread = ""
+    """The end of azwi-proxy's log; empty before it has one."""
     inside: Object | Unread | None = None
     """What ``azwi-proxy --diagnose`` says; None: it was not asked."""
     credentials: Sequence[Object] | None = None
@@ -132,10 +141,21 @@ class Facts:
         return f"system:serviceaccount:{self.around.namespace}:{self.account_name}"
 
     @property
+    def kubectl_name(self) -> str:
+        """The pod, as kubectl takes it."""
+        return f"-n {self.around.namespace} {part(self.pod, 'metadata').get('name')}"
+
+    def log_command(self, container: str, *, previous: bool = False) -> str:
+        """Shows the log of a container, or of the one before its last restart."""
+        found = f"kubectl logs {self.kubectl_name} -c {container}"
+        return f"{found} --previous" if previous else found
+
+    @property
     def exchanges(self) -> Mapping[tuple[str, str], Object]:
         """The last exchange of each client and scope, in azwi-proxy's log."""
         last: dict[tuple[str, str], Object] = {}
-        for entry in map(_exchange, self.log.splitlines()):
+        lines = () if isinstance(self.log, Unread) else self.log.splitlines()
+        for entry in map(_exchange, lines):
             if entry:
                 last[str(entry.get("client")), str(entry.get("scope"))] = entry
         return last

@@ -29,8 +29,8 @@ def checks(facts: Facts) -> Iterator[Check]:
     yield from _clock(found)
     yield from _redirect(found, facts)
     yield from _login(found)
-    yield from _ready(found)
-    yield from _exchanges(part(found, "exchanges"))
+    yield from _ready(found, facts)
+    yield from _exchanges(part(found, "exchanges"), facts)
 
 
 def _settings(found: Object) -> Iterator[Check]:
@@ -148,18 +148,18 @@ def _login(found: Object) -> Iterator[Check]:
         yield Check("egress", _PASS, f"The login host {host} answers over TLS.")
 
 
-def _ready(found: Object) -> Iterator[Check]:
+def _ready(found: Object, facts: Facts) -> Iterator[Check]:
     ready = part(found, "ready")
     if problem := ready.get("problem"):
         yield Check(
             "ready", _FAIL, f"azwi-proxy is not ready: {problem}.",
-            "The pod gets no token.", f"kubectl logs POD -c {contract.PROXY_CONTAINER}.",
+            "The pod gets no token.", f"{facts.log_command(contract.PROXY_CONTAINER)} says more.",
         )  # fmt: skip
     else:
         yield Check("ready", _PASS, f"azwi-proxy is ready on port {ready.get('port')}.")
 
 
-def _exchanges(results: Object) -> Iterator[Check]:
+def _exchanges(results: Object, facts: Facts) -> Iterator[Check]:
     """What its metrics say: how often the token was exchanged, and with what result."""
     good = int(results.get("ok") or 0)
     bad = {str(name): int(count) for name, count in results.items() if name != "ok" and count}
@@ -172,7 +172,7 @@ def _exchanges(results: Object) -> Iterator[Check]:
         yield Check(
             "exchanges", _FAIL, f"None of {sum(bad.values())} exchanges succeeded, mostly {most}.",
             "The pod gets no token.", f"azwi doctor explain {most}"
-            if most.startswith("AADSTS") else f"kubectl logs POD -c {contract.PROXY_CONTAINER}.",
+            if most.startswith("AADSTS") else f"{facts.log_command(contract.PROXY_CONTAINER)}.",
         )  # fmt: skip
     else:
         yield Check("exchanges", _PASS, "Nobody has asked azwi-proxy for a token yet.")

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from azwi_cli.doctor.facts import Facts, Surroundings, Unread
 from azwi_cli.inject import manifests, offline
 
-_ABSENT = Unread("it is in none of the files.")
+_ABSENT = Unread("it is in none of the files.", "Give its file too: -f takes several.")
 
 
 def of(documents: Iterable[manifests.Document], namespace: str) -> Iterator[Facts]:

@@ -27,6 +27,9 @@ def checks(facts: Facts) -> Iterator[Check]:
 
 
 def _wrong(facts: Facts, value: object) -> str:
+    if isinstance(value, bool):
+        says = str(value).lower()
+        return f"The label {contract.USE_LABEL} is {says} without quotes: Kubernetes refuses it."
     if value is not None:
         return f'The label {contract.USE_LABEL} is {str(value)[:40]!r}, not "true".'
     if contract.USE_LABEL in facts.annotations:

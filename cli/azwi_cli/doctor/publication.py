@@ -47,4 +47,4 @@ def _keys(
         _, of_cluster = issuers.of_cluster(cluster, issuer)
     except errors.AzwiError:
         return  # who may not read them cannot compare
-    yield from credentials.keys_match([k.kid for k in of_cluster], [k.kid for k in keys])
+    yield from credentials.keys_match(issuer, [k.kid for k in of_cluster], [k.kid for k in keys])

@@ -3,7 +3,7 @@
 The value of IDENTITY_HEADER is compared and never said. docs/modes.md has what the webhook sets.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Final, get_args
 from urllib.parse import urlsplit
 
@@ -17,6 +17,7 @@ _PASS, _WARN, _FAIL = Status.PASS, Status.WARN, Status.FAIL
 _HOST: Final = forwarding.LOOPBACK
 _LOOPBACK: Final = (_HOST, "localhost")
 _ARC: Final = "IMDS_ENDPOINT"
+Pair = tuple[str, str]
 _PAIR: Final = (contract.IDENTITY_ENDPOINT, contract.IDENTITY_HEADER)
 _OLD_PAIR: Final = (contract.MSI_ENDPOINT, contract.MSI_SECRET)
 _NODE: Final = "It asks the node's metadata service, and gets the node's identity or no token."
@@ -69,12 +70,11 @@ def _container(facts: Facts, item: Object) -> Iterator[Check]:
     yield from _forward_proxy(name, item)
 
 
-def _groups(facts: Facts) -> Iterator[Sequence[str]]:
-    """Names that a container has all of."""
-    yield (contract.POD_IDENTITY_AUTHORITY_HOST,)
+def _pairs(facts: Facts) -> Iterator[Pair]:
+    """URL and value that belong together; a container gets the old ones beside the new ones."""
     if not _is_closed(facts):
         yield _PAIR
-        if str(facts.annotations.get(contract.MSI_ENDPOINT_ANNOTATION)) == "true":
+        if str(facts.annotations.get(contract.MSI_ENDPOINT_ANNOTATION)).strip() != "false":
             yield _OLD_PAIR
 
 
@@ -89,30 +89,57 @@ def _is_closed(facts: Facts) -> bool:
 
 def _lacking(facts: Facts, name: str, item: Object) -> Iterator[Check]:
     has = variables(item)
-    lacking = [each for group in _groups(facts) for each in group if each not in has]
+    lacking = [each for each in (contract.POD_IDENTITY_AUTHORITY_HOST,) if each not in has]
+    for pair in _pairs(facts):
+        if own := _own(facts, item, pair):
+            yield from _half(name, own, pair)
+            break  # without the new ones the webhook gives no old ones
+        lacking += [each for each in pair if each not in has]
     if lacking:
         yield Check(
-            "told", _FAIL, f"Container {name} lacks {', '.join(lacking)}.",
+            "told", _WARN if set(lacking) == {*_OLD_PAIR} else _FAIL,
+            f"Container {name} lacks {', '.join(lacking)}.",
             f"An SDK that goes by them does not find azwi-proxy. {_NODE}", _ANEW,
         )  # fmt: skip
 
 
+def _own(facts: Facts, item: Object, pair: Pair) -> str:
+    """What the container sets otherwise than the webhook would, which gives it neither then."""
+    (url, secret), has, port = pair, variables(item), listening_port(facts)
+    if url in has:
+        return "" if not port or _leads(has[url] or "", port, contract.MSI_PATH) else url
+    proxy = facts.container(contract.PROXY_CONTAINER) or {}
+    entry, known = entries(item).get(secret), entries(proxy).get(contract.IDENTITY_HEADER)
+    return secret if entry and known and not _are_same(entry, known) else ""
+
+
+def _half(name: str, own: str, pair: Pair) -> Iterator[Check]:
+    """A value of the container's own; of a URL of its own ``_endpoints`` knows more."""
+    url, secret = pair
+    if own == secret:
+        yield Check(
+            "told", _WARN, f"Container {name} sets {secret} itself, so it gets no {url}.",
+            f"An SDK that goes by it does not find azwi-proxy. {_NODE}",
+            f"Remove {secret} from the container: the webhook sets both.",
+        )  # fmt: skip
+
+
 def _endpoints(facts: Facts, name: str, item: Object) -> Iterator[Check]:
-    has, port = variables(item), _port(facts)
+    has, port = variables(item), listening_port(facts)
     for variable, path in _paths(facts):
         value = has.get(variable)
-        if port and value and "$(" not in value and not _leads(value, port, path):
+        if port and value is not None and "$(" not in value and not _leads(value, port, path):
             yield _elsewhere(name, variable, value, f"{_HOST}:{port}{path}")
 
 
 def _paths(facts: Facts) -> Iterator[tuple[str, str]]:
     yield contract.POD_IDENTITY_AUTHORITY_HOST, ""
     yield contract.IDENTITY_ENDPOINT, contract.MSI_PATH
-    if _OLD_PAIR in [*_groups(facts)]:
+    if _OLD_PAIR in [*_pairs(facts)]:
         yield contract.MSI_ENDPOINT, contract.MSI_PATH
 
 
-def _port(facts: Facts) -> str:
+def listening_port(facts: Facts) -> str:
     """Where azwi-proxy listens; empty where its manifest does not tell."""
     proxy = facts.container(contract.PROXY_CONTAINER) or {}
     arguments = [str(text) for text in proxy.get("args") or ()]
@@ -134,6 +161,8 @@ def _leads(value: str, port: str, path: str) -> bool:
 def _where(value: str) -> str:
     """Host, port and path of a URL, without what may be a secret."""
     try:
+        if not value:
+            return "nowhere"
         url = urlsplit(value)
         return f"{url.hostname}:{url.port or 80}{url.path.rstrip('/')}"[:80]
     except ValueError:
@@ -157,7 +186,7 @@ def _secrets(facts: Facts, name: str, item: Object) -> Iterator[Check]:
     known = entries(proxy).get(contract.IDENTITY_HEADER)
     if known is None and proxy.get("envFrom"):
         return  # it may come from there
-    has, port = variables(item), _port(facts)
+    has, port = variables(item), listening_port(facts)
     for url, secret in (_PAIR, _OLD_PAIR):
         entry = entries(item).get(secret)
         if entry and port and _leads(has.get(url) or "", port, contract.MSI_PATH):
@@ -168,10 +197,7 @@ def _compared(name: str, secret: str, entry: Object, known: Object | None) -> It
     if not known or not (known.get("value") or known.get("valueFrom")):
         says = f"Container {name} has {secret}, and azwi-proxy has no {contract.IDENTITY_HEADER}."
         why = f"azwi-proxy has no {contract.MSI_PATH} then, and answers 404."
-    elif [known.get("value"), known.get("valueFrom")] == [
-        entry.get("value"),
-        entry.get("valueFrom"),
-    ]:
+    elif _are_same(entry, known):
         return
     else:
         says = f"{secret} of container {name} is not azwi-proxy's {contract.IDENTITY_HEADER}."
@@ -180,6 +206,10 @@ def _compared(name: str, secret: str, entry: Object, known: Object | None) -> It
         "identity-header", _FAIL, says, why,
         f"Remove {secret} from the container, or give azwi-proxy the same; create the pod anew.",
     )  # fmt: skip
+
+
+def _are_same(entry: Object, known: Object) -> bool:
+    return all(entry.get(part) == known.get(part) for part in ("value", "valueFrom"))
 
 
 def _arc(facts: Facts, name: str, item: Object) -> Iterator[Check]:

@@ -8,8 +8,9 @@ from azwi_cli.doctor.facts import GO_WEBHOOK, Facts, Object, Surroundings, Unrea
 from azwi_common import contract
 
 _PASS, _WARN, _FAIL = Status.PASS, Status.WARN, Status.FAIL
+_OF_EVERY_POD: Final = "serviceaccount.azwi-sidecar.webhook"
+"""Sees pods that may not concern us at all, so the chart never lets it block one."""
 _INSTALL: Final = "Install it: docs/install.md."
-_LOG: Final = "kubectl logs -n {namespace} deployment/{name} says why."
 
 
 def is_ours(configuration: Object) -> bool:
@@ -55,21 +56,19 @@ def checks(around: Surroundings) -> Iterator[Check]:
         )  # fmt: skip
     for configuration in found:
         for entry in configuration.get("webhooks") or ():
-            yield from _entry(entry, around)
+            yield from _policy(entry)
+            yield from _bundle(entry, around)
+    for key, deployment in around.deployments.items():
+        yield from _deployment(key, deployment)
 
 
-def _entry(entry: Object, around: Surroundings) -> Iterator[Check]:
-    if entry.get("failurePolicy") == "Ignore":
+def _policy(entry: Object) -> Iterator[Check]:
+    if entry.get("failurePolicy") == "Ignore" and entry.get("name") != _OF_EVERY_POD:
         yield Check(
             "failure-policy", _WARN, f"The webhook {entry.get('name')} has failurePolicy Ignore.",
             "A pod that is created while the webhook is away gets nothing, without a word.",
-            "Set it to Fail (webhook.failurePolicy of the chart).",
+            "Set it to Fail (failurePolicy of the chart).",
         )  # fmt: skip
-    yield from _bundle(entry, around)
-    service = part(entry, "clientConfig", "service")
-    key = f"{service.get('namespace')}/{service.get('name')}"
-    if key in around.deployments:
-        yield from _deployment(key, around.deployments[key])
 
 
 def _bundle(entry: Object, around: Surroundings) -> Iterator[Check]:
@@ -113,9 +112,17 @@ def certificates_end(bundle: str) -> float | None:
 
 def _deployment(key: str, found: Object | Unread | None) -> Iterator[Check]:
     if isinstance(found, Unread):
+        yield Check(
+            "webhook-ready", _WARN, f"The webhook {key} could not be looked at: {found.says}",
+            "Whether it is ready, and which mode it gives pods that say none, is not known.",
+            "Run azwi with a user that may list deployments and get services there.",
+        )  # fmt: skip
         return
-    namespace, _, name = key.partition("/")
-    log = _LOG.format(namespace=namespace, name=name)
+    namespace = key.partition("/")[0]
+    name = part(found, "metadata").get("name")
+    log = f"kubectl logs -n {namespace} deployment/{name} says why."
+    if not found:
+        log = f"Is it installed? kubectl get service,deployment -n {namespace} shows what is there."
     wanted = int(part(found, "spec").get("replicas", 1)) if found else 0
     ready = int(part(found, "status").get("readyReplicas") or 0) if found else 0
     if not ready:
@@ -132,6 +139,17 @@ def _deployment(key: str, found: Object | Unread | None) -> Iterator[Check]:
         yield Check("webhook-ready", _PASS, f"The webhook {key} is ready ({ready} replicas).")
 
 
+def namespace(around: Surroundings) -> Iterator[Check]:
+    """Whether the namespace's labels are known, by which webhooks and pod security go."""
+    if around.unread:
+        yield Check(
+            "namespace", _WARN,
+            f"The namespace {around.namespace} could not be read: {around.unread}",
+            "Its labels decide which webhooks see its pods, and which of them may be redirected.",
+            "Run azwi with a user that may get the namespace.",
+        )  # fmt: skip
+
+
 # --- Whether it sees this pod ---------------------------------------------------------------------
 
 
@@ -140,9 +158,12 @@ def seen(facts: Facts) -> Iterator[Check]:
     found = facts.around.configurations
     if isinstance(found, Unread) or not found:
         return
+    if facts.around.unread:
+        return  # nobody knows what the selectors see
     entries = [entry for item in found for entry in item.get("webhooks") or ()]
     home = {"kubernetes.io/metadata.name": facts.around.namespace, **facts.around.labels}
-    if not any(matches(part(entry, "namespaceSelector"), home) for entry in entries):
+    entries = [item for item in entries if matches(part(item, "namespaceSelector"), home)]
+    if not entries:
         yield Check(
             "namespace-selector", _FAIL,
             f"The webhook's namespaceSelector leaves the namespace {facts.around.namespace} out.",

@@ -59,18 +59,9 @@ def chosen(flag: Mode | None, annotations: Mapping[str, str], webhooks: str | No
 
 
 def annotations(flag: Mode | None, mode: Mode, given: Mapping[str, str]) -> dict[str, str | None]:
-    """What a template whose annotations are ``given`` must say for ``mode``; None: not any more.
-
-    Old SDKs, which those who migrate have, know the first version of App Service's protocol only;
-    every client that works without its variables works with them.
-    """
+    """What a template whose annotations are ``given`` must say for ``mode``; None: not any more."""
     idle = _OF_INIT if mode is Mode.ENVIRONMENT else {contract.MSI_ENDPOINT_ANNOTATION}
     found: dict[str, str | None] = dict.fromkeys(sorted(idle.intersection(given)))
-    if mode is Mode.ENVIRONMENT:
-        found[contract.MODE_ANNOTATION] = mode
-        found[contract.MSI_ENDPOINT_ANNOTATION] = given.get(
-            contract.MSI_ENDPOINT_ANNOTATION, "true"
-        )
-    elif flag or contract.MODE_ANNOTATION in given:
+    if mode is Mode.ENVIRONMENT or flag or contract.MODE_ANNOTATION in given:
         found[contract.MODE_ANNOTATION] = mode
     return {name: None if text is None else str(text) for name, text in found.items()}

@@ -132,8 +132,7 @@ def _exempt(exemption: str) -> Iterator[Reason]:
 
 
 def _told(mode: Mode) -> str:
-    told = f' {contract.MODE_ANNOTATION}: environment, {contract.MSI_ENDPOINT_ANNOTATION}: "true",'
-    return told if mode is Mode.ENVIRONMENT else ""
+    return f" {contract.MODE_ANNOTATION}: environment," if mode is Mode.ENVIRONMENT else ""
 
 
 def _pods(workload: Workload, port: int, mode: Mode) -> Iterator[Reason]:

@@ -1,6 +1,9 @@
 """The webhook's own decision is asked, for running pods and for templates."""
 
+import pytest
+
 from azwi_cli.doctor import asking
+from azwi_cli.doctor.facts import Unread
 from azwi_commands import patients
 from azwi_common import contract
 
@@ -36,3 +39,14 @@ def test_a_pod_without_the_label_is_not_asked_about() -> None:
     pod = patients.pod()
     pod["metadata"]["labels"] = {}
     assert statuses(pod=pod) == []
+
+
+@pytest.mark.parametrize("says", [{}, {"proxy-mode": "redirect"}])
+def test_where_the_webhooks_mode_is_not_known_a_redirect_is_refused_for_sure_if_it_is_asked_for(
+    says: dict[str, str],
+) -> None:
+    labels = {contract.POD_SECURITY_LABEL: "restricted"}
+    unread = {patients.SERVICE: Unread("no right.")}
+    around = patients.around(labels=labels, deployments=unread)
+    (line,) = statuses(pod=patients.raw_pod(says), is_live=False, around=around)
+    assert line.startswith("fail" if says else "warn")

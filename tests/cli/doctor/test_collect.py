@@ -87,12 +87,53 @@ def test_what_may_not_be_read_is_said_and_the_rest_is_checked(
     assert isinstance(around.configurations, Unread)
     (facts,) = found(collector, "app-1")
     assert isinstance(facts.account, Unread)
-    assert examine.pod(facts).status == "warn"
+    wrong = [item.name for item in examine.pod(facts).checks if item.status != "pass"]
+    assert wrong == ["service-account", "log"]  # of a pod that is ready, events tell nothing
+
+
+def test_events_that_may_not_be_read_matter_where_a_pod_is_not_ready(
+    collector: collect.Collector, api: Site
+) -> None:
+    pod = patients.pod()
+    pod["status"]["conditions"] = []
+    api.replies |= {POD: Reply(pod), EVENTS: Reply(b"", 403)}
+    (facts,) = found(collector, "app-1")
+    wrong = [item.name for item in examine.pod(facts).checks if item.status != "pass"]
+    assert wrong == ["events"]
 
 
 def test_a_pod_that_is_not_there_is_an_error(collector: collect.Collector) -> None:
-    with pytest.raises(errors.NotFound):
+    with pytest.raises(errors.NotFound, match="There is no pod absent in the namespace shop"):
         found(collector, "absent")
+
+
+def test_a_namespace_that_is_not_there_is_an_error(collector: collect.Collector, api: Site) -> None:
+    del api.replies["/api/v1/namespaces/shop"]
+    with pytest.raises(errors.NotFound, match="There is no namespace shop"):
+        collector.surroundings()
+
+
+@pytest.mark.parametrize("body", [b"<html>Log in</html>", b"[]"])
+def test_what_is_no_api_server_is_told_so(
+    collector: collect.Collector, api: Site, body: bytes
+) -> None:
+    api.replies |= dict.fromkeys(api.replies, Reply(body))
+    with pytest.raises(errors.Unavailable, match="is no API server of Kubernetes"):
+        collector.surroundings()
+
+
+def test_a_rollout_whose_new_pods_are_refused_is_found_beside_the_old_ones(
+    collector: collect.Collector, api: Site
+) -> None:
+    message = 'pods is forbidden: admission webhook "w" denied the request: Set it.'
+    failure = {"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate"}
+    stuck = {**DEPLOYMENT, "status": {"conditions": [{**failure, "message": message}]}}
+    api.replies["/apis/apps/v1/namespaces/shop/deployments/app"] = Reply(stuck)
+    old, refused = found(collector, "deploy/app")
+    assert examine.pod(old).status == "pass"
+    assert [item.name for item in examine.pod(refused).checks if item.status != "pass"] == [
+        "denied"
+    ]
 
 
 def test_a_workload_without_pods_is_judged_by_its_template_and_its_events(
@@ -101,7 +142,8 @@ def test_a_workload_without_pods_is_judged_by_its_template_and_its_events(
     api.replies["/api/v1/namespaces/shop/pods"] = listed()
     now = datetime.now(UTC)
     denied = 'admission webhook "w" denied the request: Set it.'
-    about = {"involvedObject": {"name": "app-5d9"}, "reason": "FailedCreate"}
+    made = {"kind": "ReplicaSet", "name": "app-5d9"}
+    about = {"involvedObject": made, "reason": "FailedCreate"}
     api.replies[EVENTS] = listed(
         {**about, "message": denied, "lastTimestamp": now.isoformat()},
         {
@@ -109,7 +151,14 @@ def test_a_workload_without_pods_is_judged_by_its_template_and_its_events(
             "message": "exceeded quota",
             "lastTimestamp": (now - timedelta(hours=1)).isoformat(),
         },
-        {"involvedObject": {"name": "other-1"}, "message": denied, "eventTime": now.isoformat()},
+        *(
+            {"involvedObject": one, "message": f"{denied} And more.", "eventTime": now.isoformat()}
+            for one in (
+                {**made, "name": "other-1"},
+                {**made, "name": "app-next-5d9"},  # of the Deployment app-next
+                {"kind": "StatefulSet", "name": "app-db"},
+            )
+        ),
     )
     (facts,) = found(collector, "deploy/app")
     assert not facts.is_live

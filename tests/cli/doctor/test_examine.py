@@ -75,6 +75,15 @@ def configured(change: Callable[[Any], Any]) -> Facts:
     return around(configurations=(found,))
 
 
+NO_POD = {"matchLabels": {"no": "pod"}}
+
+
+def of_labelled_namespaces() -> Any:
+    found = patients.configuration()
+    found["webhooks"][0]["namespaceSelector"] = {"matchLabels": {"a": "b"}}
+    return found
+
+
 def event(message: str, reason: str = "FailedCreate") -> Facts:
     return patients.facts(events=({"reason": reason, "message": message},))
 
@@ -306,6 +315,33 @@ FAULTS: dict[str, tuple[Callable[[], Facts], str, Status]] = {
         lambda: around(configurations=(patients.configuration(), patients.gos_configuration())),
         "two-webhooks",
         WARN,
+    ),
+    "the webhook's Deployment may not be read": (
+        lambda: around(deployments={patients.SERVICE: Unread("no right.")}),
+        "webhook-ready",
+        WARN,
+    ),
+    "the namespace may not be read": (
+        lambda: around(
+            unread="no right.",
+            configurations=(of_labelled_namespaces(),),
+        ),
+        "namespace",
+        WARN,
+    ),
+    "one entry sees the namespace, another one the pod": (
+        lambda: around(
+            configurations=(
+                {
+                    "webhooks": [
+                        of_labelled_namespaces()["webhooks"][0],
+                        {**patients.configuration()["webhooks"][0], "objectSelector": NO_POD},
+                    ]
+                },
+            )
+        ),
+        "object-selector",
+        FAIL,
     ),
     "failures are ignored": (
         lambda: configured(lambda entry: entry.update(failurePolicy="Ignore")),

@@ -20,7 +20,7 @@ def said(labels: dict[str, Any]) -> str:
     [
         ({}, "The pod has no label azure.workload.identity/use."),
         ({contract.USE_LABEL: "yes"}, "'yes', not \"true\""),
-        ({contract.USE_LABEL: True}, "'True', not \"true\""),
+        ({contract.USE_LABEL: True}, "is true without quotes: Kubernetes refuses it."),
         (
             {"azure.workload.identity/Use": "true"},
             "The pod has the label azure.workload.identity/Use",

@@ -56,5 +56,8 @@ def test_an_issuer_within_the_cluster_is_not_asked(cluster: kube.Cluster, site: 
 
 
 def test_one_key_of_two_is_a_warning() -> None:
-    assert [item.status for item in credentials.keys_match(["a", "b"], ["b", "c"])] == ["warn"]
-    assert list(credentials.keys_match(["a"], ["a", "b"])) == []
+    assert [
+        item.status
+        for item in credentials.keys_match("https://issuer.example", ["a", "b"], ["b", "c"])
+    ] == ["warn"]
+    assert list(credentials.keys_match("https://issuer.example", ["a"], ["a", "b"])) == []

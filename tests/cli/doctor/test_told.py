@@ -16,7 +16,14 @@ from azwi_testing import admission
 
 PASS, WARN, FAIL = Status.PASS, Status.WARN, Status.FAIL
 GOLDEN = Path(__file__).parents[2] / "webhook" / "golden"
-MSI = {"proxy-msi-endpoint": "true"}
+NEW_ALONE = {"proxy-msi-endpoint": "false"}
+TOLD = (
+    contract.POD_IDENTITY_AUTHORITY_HOST,
+    contract.IDENTITY_ENDPOINT,
+    contract.IDENTITY_HEADER,
+    contract.MSI_ENDPOINT,
+    contract.MSI_SECRET,
+)
 HTTP_PROXY = {"name": "HTTP_PROXY", "value": "http://user:hunter2@proxy.example:3128"}
 OTHER = "another-value-of-more-than-sixteen"
 GO = "mcr.microsoft.com/oss/azure/workload-identity/"
@@ -67,6 +74,12 @@ def env(*entries: Mapping[str, Any]) -> Callable[[Any], None]:
     return lambda pod: app(pod)["env"].extend(entries)
 
 
+def own(*entries: Mapping[str, Any]) -> Callable[[], Facts]:
+    """The container had these before the webhook, which leaves them as they are."""
+    containers = [{"name": "app", "image": "i", "env": [*entries]}]
+    return lambda: of(patients.told_pod(containers=containers))
+
+
 def init(image: str) -> Callable[[Any], None]:
     """Adds azwi-proxy-init, which has ended well."""
     name = contract.INIT_CONTAINER
@@ -88,7 +101,7 @@ HEALTHY: dict[str, Callable[[], Facts]] = {
     "ordinary": lambda: of(patients.told_pod(minor=28)),
     "with proxy-only": lambda: of(patients.told_pod({"proxy-only": "true"})),
     "ordinary, with proxy-only": lambda: of(patients.told_pod({"proxy-only": "true"}, minor=28)),
-    "with the old protocol": lambda: of(patients.told_pod(MSI)),
+    "without the old protocol": lambda: of(patients.told_pod(NEW_ALONE)),
     "on another port": lambda: of(patients.told_pod({"proxy-sidecar-port": "8123"})),
     "with init containers": lambda: of(patients.told_pod(initContainers=[{"name": "migrate"}])),
     "by the webhook's setting": lambda: of(
@@ -98,12 +111,14 @@ HEALTHY: dict[str, Callable[[], Facts]] = {
     "with a value from a secret": lambda: changed(
         lambda pod: [
             (
-                entry(item, contract.IDENTITY_HEADER).pop("value"),
-                entry(item, contract.IDENTITY_HEADER).update(
-                    valueFrom={"secretKeyRef": {"name": "s"}}
-                ),
+                entry(item, name).pop("value"),
+                entry(item, name).update(valueFrom={"secretKeyRef": {"name": "s"}}),
             )
-            for item in (app(pod), proxy(pod))
+            for item, name in (
+                (app(pod), contract.IDENTITY_HEADER),
+                (app(pod), contract.MSI_SECRET),
+                (proxy(pod), contract.IDENTITY_HEADER),
+            )
         ]
     ),
     "where /msi/token is closed": lambda: of(
@@ -170,13 +185,7 @@ FAULTS: dict[str, tuple[Callable[[], Facts], str, Status]] = {
         FAIL,
     ),
     "its variables are edited out": (
-        lambda: changed(
-            without(
-                contract.POD_IDENTITY_AUTHORITY_HOST,
-                contract.IDENTITY_ENDPOINT,
-                contract.IDENTITY_HEADER,
-            )
-        ),
+        lambda: changed(without(*TOLD)),
         "told",
         FAIL,
     ),
@@ -186,9 +195,9 @@ FAULTS: dict[str, tuple[Callable[[], Facts], str, Status]] = {
         FAIL,
     ),
     "the old protocol's are edited out": (
-        lambda: changed(without(contract.MSI_ENDPOINT, contract.MSI_SECRET), MSI),
+        lambda: changed(without(contract.MSI_ENDPOINT, contract.MSI_SECRET)),
         "told",
-        FAIL,
+        WARN,
     ),
     "the app's value is another": (
         lambda: changed(env(said(contract.IDENTITY_HEADER, OTHER))),
@@ -196,7 +205,7 @@ FAULTS: dict[str, tuple[Callable[[], Facts], str, Status]] = {
         FAIL,
     ),
     "the app's old value is another": (
-        lambda: changed(env(said(contract.MSI_SECRET, OTHER)), MSI),
+        lambda: changed(env(said(contract.MSI_SECRET, OTHER))),
         "identity-header",
         FAIL,
     ),
@@ -237,6 +246,14 @@ FAULTS: dict[str, tuple[Callable[[], Facts], str, Status]] = {
         "endpoint",
         WARN,
     ),
+    "an empty endpoint of its own": (own(said(contract.MSI_ENDPOINT, "")), "endpoint", WARN),
+    "half a pair of its own, a URL": (
+        own(said(contract.IDENTITY_ENDPOINT, "http://msi.example/token")),
+        "endpoint",
+        WARN,
+    ),
+    "half a pair of its own, a value": (own(said(contract.IDENTITY_HEADER, OTHER)), "told", WARN),
+    "half an old pair of its own": (own(said(contract.MSI_SECRET, OTHER)), "told", WARN),
     "the proxy's port was changed": (
         lambda: changed(lambda pod: proxy(pod)["args"].__setitem__(0, "--proxy-port=8123")),
         "endpoint",

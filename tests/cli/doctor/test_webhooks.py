@@ -42,3 +42,21 @@ def test_a_bundle_ends_with_its_last_certificate() -> None:
     assert abs(ends - time.time() - 10 * 86400) < 60
     assert webhooks.certificates_end("bm8=") is None
     assert webhooks.certificates_end("?") is None
+
+
+def test_an_entry_that_sees_every_pod_may_be_ignored_and_a_webhook_is_told_of_once() -> None:
+    found = patients.configuration()
+    (entry,) = found["webhooks"]
+    name = "serviceaccount.azwi-sidecar.webhook"
+    found["webhooks"].append({**entry, "name": name, "failurePolicy": "Ignore"})
+    told = [*webhooks.checks(patients.around(configurations=(found,)))]
+    assert [item.name for item in told] == ["webhook", "webhook-ready"]
+
+
+def test_a_remedy_names_the_deployment_behind_the_service() -> None:
+    found = patients.deployment(ready=0)
+    found["metadata"]["name"] = "azure-wi-webhook-controller-manager"
+    around = patients.around(deployments={patients.GO_SERVICE: found})
+    *_, told = webhooks.checks(around)
+    place = "azure-workload-identity-system deployment/azure-wi-webhook-controller-manager"
+    assert told.remedy == f"kubectl logs -n {place} says why."

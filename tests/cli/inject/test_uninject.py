@@ -58,7 +58,7 @@ def kept(pod: Any) -> set[str]:
         entry.pop("value")
         for container in (*spec.get("initContainers", ()), *spec["containers"])
         for entry in container["env"]
-        if entry["name"] == contract.IDENTITY_HEADER
+        if entry["name"] in (contract.IDENTITY_HEADER, contract.MSI_SECRET)
     }
 
 

@@ -146,7 +146,6 @@ def test_a_restricted_namespace_migrates_in_environment_mode_when_told_to(
     assert "docs/clients.md lists the clients" in ran.err
     annotations = server.objects[CART]["spec"]["template"]["metadata"]["annotations"]
     assert annotations[contract.MODE_ANNOTATION] == "environment"
-    assert annotations[contract.MSI_ENDPOINT_ANNOTATION] == "true"
     run("--rollback", "--yes")
     template = server.objects[CART]["spec"]["template"]
     assert not any(name.startswith(contract.PREFIX) for name in template["metadata"]["annotations"])

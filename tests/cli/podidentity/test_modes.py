@@ -56,14 +56,14 @@ def test_the_flag_counts_before_the_workload_and_that_before_the_webhook(
         (REDIRECT, REDIRECT, {}, {MODE: "redirect"}),
         (None, REDIRECT, {MODE: "nonsense"}, {MODE: "redirect"}),
         (REDIRECT, REDIRECT, {MSI: "true"}, {MODE: "redirect", MSI: None}),
-        (ENVIRONMENT, ENVIRONMENT, {}, {MODE: "environment", MSI: "true"}),
-        (None, ENVIRONMENT, {}, {MODE: "environment", MSI: "true"}),
-        (None, ENVIRONMENT, {MSI: "false"}, {MODE: "environment", MSI: "false"}),
+        (ENVIRONMENT, ENVIRONMENT, {}, {MODE: "environment"}),
+        (None, ENVIRONMENT, {}, {MODE: "environment"}),
+        (None, ENVIRONMENT, {MSI: "false"}, {MODE: "environment"}),
         (
             ENVIRONMENT,
             ENVIRONMENT,
             {OF_INIT: "9Mi"},
-            {OF_INIT: None, MODE: "environment", MSI: "true"},
+            {OF_INIT: None, MODE: "environment"},
         ),
     ],
 )
@@ -98,7 +98,7 @@ def test_both_ways_back_restore_what_was_said_before(planned: Planned) -> None:
     (item,) = found.items
     patched = merged(before, patches.workload(item))
     annotations = patched["spec"]["template"]["metadata"]["annotations"]
-    assert (annotations[MODE], annotations[MSI]) == ("environment", "true")
+    assert annotations[MODE] == "environment"
     assert OF_INIT not in annotations
     assert merged(patched, patches.rollback(item)) == before
     (entry,) = changes.entries(found, changes.RESOURCE).values()

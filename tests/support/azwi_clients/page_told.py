@@ -13,7 +13,7 @@ from azwi_clients.plan import (
     Source,
     Told,
     Variable,
-    served,
+    is_served,
 )
 from azwi_clients.runs import Outcome
 from azwi_clients.table import CLIENTS
@@ -22,17 +22,16 @@ TOP = """
 ## In environment mode
 
 No redirect: 169.254.169.254 was the node's, and the app's container had the variables that the
-webhook sets: `AZURE_POD_IDENTITY_AUTHORITY_HOST`, and `IDENTITY_ENDPOINT` with `IDENTITY_HEADER`.
-A token counts when it is the pod's identity's and came from the proxy; what the node gave away
-would not.
+webhook sets: `AZURE_POD_IDENTITY_AUTHORITY_HOST`, `IDENTITY_ENDPOINT` with `IDENTITY_HEADER`, and
+`MSI_ENDPOINT` with `MSI_SECRET` (the same URL and value). A token counts when it is the pod's
+identity's and came from the proxy; what the node gave away would not.
 
 - **honours**: what tells the client where to ask, each set without the others. *Not tried*: the
   client honours another, and `MSI_ENDPOINT` never comes without `IDENTITY_ENDPOINT`; set alone it
   breaks later SDKs ([limits.md](limits.md#app-services-protocol)).
-- **the webhook's**: whether it gets its token with what the webhook sets. *With `MSI_*` beside
-  them*: only where `MSI_ENDPOINT` and `MSI_SECRET` (the same URL and value) are there too, for
-  which the annotation `azure.workload.identity/proxy-msi-endpoint: "true"` asks. Every client that
-  works without the two works with them.
+- **the webhook's**: whether it gets its token with what the webhook sets. *By `MSI_*`*: not where
+  the annotation `azure.workload.identity/proxy-msi-endpoint: "false"` leaves these two out. Every
+  client that works without the two works with them.
 - **identities**: how it was seen to name one then, beside the pod's default identity.
 - **refused**, **503**: as above.
 - **with `AZURE_*`**: who gives it the token where the variables of workload identity are in the
@@ -45,12 +44,11 @@ NOTES = """
 Notes:
 
 - azure-identity 1.5 and 1.7 stop at `IDENTITY_ENDPOINT` when `MSI_ENDPOINT` is not beside it ("No
-  managed identity endpoint found"), although 1.7 honours the other variable. Such an app needs the
-  annotation `proxy-msi-endpoint`.
-- With the variables of workload identity @azure/identity 2.0 and object_store ask Entra ID in a way
-  that the emulator refuses: a form without its content type, and two slashes behind
-  `AZURE_AUTHORITY_HOST`. Whether Entra ID takes them was not tried. Leave `AZURE_*` out of the
-  app's container (annotation `azure.workload.identity/proxy-only`) where that matters.
+  managed identity endpoint found"), although 1.7 honours the other variable.
+- With the variables of workload identity object_store asks Entra ID in a way that the emulator
+  refuses: with two slashes behind `AZURE_AUTHORITY_HOST`. Whether Entra ID takes it was not tried.
+  Leave `AZURE_*` out of the app's container (annotation `azure.workload.identity/proxy-only`) where
+  that matters.
 - msrestazure needs `APPSETTING_WEBSITE_SITE_NAME` too, whatever its value, or it takes the endpoint
   for Cloud Shell's. It names an identity by its client id only.
 - ms-rest-nodeauth has a class for each place: an app that makes `MSIVmTokenCredentials` needs the
@@ -167,20 +165,17 @@ def table(outcomes: Mapping[Run, Outcome]) -> Iterator[str]:
 def _row(client: Client, outcomes: Mapping[Run, Outcome]) -> list[str]:
     names = [client.library, client.version, client.usage]
     honoured = [_honoured(client, variable) for variable in (IDENTITY, HOST, MSI)]
-    if not served(client):
+    if not is_served(client):
         return [*names, *honoured, "**needs the redirect**", "–", "–", "–", "–"]
-    told = served(client)[0]
-    works = "works" if told is Told.WEBHOOK else "with `MSI_*` beside them"
+    works = "works, by `MSI_*`" if client.needs_old else "works"
     if client.option:
         works = f"with `{client.option}` beside them"
-    refusal = outcomes[Run(client, Scenario.REFUSED, told)]
-    fails_once = outcomes[Run(client, Scenario.UNAVAILABLE, told)]
+    refusal = outcomes[Run(client, Scenario.REFUSED, Told.WEBHOOK)]
+    fails_once = outcomes[Run(client, Scenario.UNAVAILABLE, Told.WEBHOOK)]
     gives_up = client.gives_up or Scenario.UNAVAILABLE in client.next_call
     healed = "next call" if gives_up else seconds(fails_once.calls[0].seconds)
-    identities = kinds(client.named(told))
+    identities = kinds(client.named)
     beside = _BESIDE[client.beside_azure]
-    if client.needs_old:
-        beside = "the proxy, with `MSI_*`"
     refused = seconds(refusal.seconds)
     return [*names, *honoured, works, identities, refused, healed, beside]
 
@@ -188,5 +183,5 @@ def _row(client: Client, outcomes: Mapping[Run, Outcome]) -> list[str]:
 def _honoured(client: Client, variable: Variable) -> str:
     if variable in client.honours:
         return "yes"
-    tried = variable != MSI or not client.honours or client.old_identities is not None
+    tried = variable != MSI or not client.honours
     return "no" if tried else "not tried"

@@ -41,20 +41,18 @@ class Told(Enum):
 
     value: tuple[str, ...]
 
-    WEBHOOK = (IDENTITY, HOST)
+    WEBHOOK = (IDENTITY, HOST, MSI)
     """What the webhook sets."""
-    OLD = (IDENTITY, HOST, MSI)
-    """What it sets where an annotation asks for the old protocol too."""
+    NEW = (IDENTITY, HOST)
+    """What it sets where an annotation does without the old protocol."""
     IDENTITY_ALONE = (IDENTITY,)
     HOST_ALONE = (HOST,)
     MSI_ALONE = (MSI,)
-    WITH_AZURE = (IDENTITY, HOST, "AZURE_*")
+    WITH_AZURE = (IDENTITY, HOST, MSI, "AZURE_*")
     """Beside them those of workload identity: the app could ask Entra ID itself."""
-    OLD_WITH_AZURE = (IDENTITY, HOST, MSI, "AZURE_*")
 
 
 ALONE = (Told.IDENTITY_ALONE, Told.HOST_ALONE, Told.MSI_ALONE)
-BESIDE_AZURE = (Told.WITH_AZURE, Told.OLD_WITH_AZURE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,11 +91,9 @@ class Client:
     option: str = ""
     """A variable of its own that names the endpoint, beside those that all know."""
     needs_old: bool = False
-    """Whether the webhook's variables give it nothing until MSI_ENDPOINT is beside them."""
+    """Whether the webhook's variables give it nothing without MSI_ENDPOINT among them."""
     told_identities: tuple[Kind, ...] | None = None
     """How it can name an identity where the webhook's variables are set; None: as otherwise."""
-    old_identities: tuple[Kind, ...] | None = None
-    """The same with MSI_ENDPOINT beside them, of clients that ask there then; None: it does not."""
     beside_azure: Source = "proxy"
     """Where its token comes from where the webhook's and workload identity's variables are set;
     refused: it asks Entra ID, in a way that is refused here."""
@@ -114,10 +110,9 @@ class Client:
         text = f"{self.language}-{self.library}-{self.version}-{self.usage}".lower()
         return "-".join("".join(c if c.isalnum() else " " for c in text).split())
 
-    def named(self, told: Told) -> tuple[Kind, ...]:
-        """How it can name an identity, told so."""
-        if MSI in told.value and self.old_identities is not None:
-            return self.old_identities
+    @property
+    def named(self) -> tuple[Kind, ...]:
+        """How it can name an identity, told what the webhook tells."""
         return self.identities if self.told_identities is None else self.told_identities
 
 
@@ -177,43 +172,35 @@ def runs_of(client: Client) -> Iterator[Run]:
 
 def told_runs_of(client: Client) -> Iterator[Run]:
     """What it goes through in environment mode: with each set of variables that says something."""
-    yield Run(client, Scenario.DEFAULT, Told.WEBHOOK)
-    if not served(client):
-        yield Run(client, Scenario.DEFAULT, Told.OLD)
-        return
-    yield from (Run(client, Scenario.DEFAULT, told) for told in _further_sets(client))
-    for told in served(client):
-        yield from (Run(client, Scenario(kind), told) for kind in client.named(told))
-    for scenario in (Scenario.REFUSED, Scenario.UNAVAILABLE):
-        yield Run(client, scenario, served(client)[0])
+    for told in (Told.WEBHOOK, Told.NEW, *(_further_sets(client) if is_served(client) else ())):
+        yield Run(client, Scenario.DEFAULT, told)
+    if is_served(client):
+        kinds = (Scenario(kind) for kind in client.named)
+        for scenario in (*kinds, Scenario.REFUSED, Scenario.UNAVAILABLE):
+            yield Run(client, scenario, Told.WEBHOOK)
 
 
-def served(client: Client) -> tuple[Told, ...]:
-    """The webhook's two sets, if it gets tokens with them; the second one only if that differs."""
-    found = (Told.WEBHOOK,) if _is_reached(client) and not client.needs_old else ()
-    return found if client.old_identities is None else (*found, Told.OLD)
+def is_served(client: Client) -> bool:
+    """Whether it gets tokens with what the webhook sets."""
+    return bool(client.honours or client.option)
 
 
 def source(run: Run) -> Source:
     """In environment mode, where the run's token comes from; nowhere: it is not the pod's."""
     client, told = run.client, run.told
-    if told is None or not _is_reached(client):
+    if told is None or not is_served(client):
         return "nowhere"
     if told is Told.WITH_AZURE:
         return client.beside_azure
     if told in ALONE:
         reached = client.option or told.value[0] in client.honours
         return "proxy" if reached else "nowhere"
-    return "nowhere" if told is Told.WEBHOOK and client.needs_old else "proxy"
-
-
-def _is_reached(client: Client) -> bool:
-    return bool(client.honours or client.option)
+    return "nowhere" if told is Told.NEW and client.needs_old else "proxy"
 
 
 def _further_sets(client: Client) -> Iterator[Told]:
-    yield from (Told.OLD, Told.WITH_AZURE)
+    yield Told.WITH_AZURE
     if client.honours:
         yield from (Told.IDENTITY_ALONE, Told.HOST_ALONE)
-    if client.old_identities is not None:
-        yield from (Told.MSI_ALONE, Told.OLD_WITH_AZURE)
+    if MSI in client.honours:
+        yield Told.MSI_ALONE

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from azwi_clients import environments, stand_ins
-from azwi_clients.plan import ALL_KINDS, BESIDE_AZURE, TOKENS, Client, Mode, Run, Scenario
+from azwi_clients.plan import ALL_KINDS, TOKENS, Client, Mode, Run, Scenario, Told
 from azwi_clients.pods import ClientPod
 from azwi_clients.pods import variables as told_variables
 from azwi_emulator.messages import Exchange, Fault
@@ -113,7 +113,7 @@ class Runs:
         pod = self._pods[run.mode]
         client_id = run.identifier("client_id") if run.kind else pod.announced["clientId"]
         token_file = pod.folder / f"{run.slug}.token"
-        app_token = pod.app_token(token_file) if run.told in BESIDE_AZURE else ""
+        app_token = pod.app_token(token_file) if run.told is Told.WITH_AZURE else ""
         self._app_tokens.add(app_token)
         with self._fault(run, pod):
             done = self._process(run, pod, token_file)

@@ -50,8 +50,7 @@ def _old_azure_identity(
             identities=kinds,
             honours=honours,
             needs_old=True,
-            old_identities=kinds,
-            beside_azure="nowhere",
+            beside_azure="proxy",
         )
 
 
@@ -87,8 +86,7 @@ PYTHON = (
         instead="HTTPError",  # without any text
         honours=(MSI,),
         needs_old=True,
-        old_identities=("client_id",),
-        beside_azure="nowhere",
+        told_identities=("client_id",),
         gives_up=True,
         also=(("APPSETTING_WEBSITE_SITE_NAME", "azwi"),),  # or it takes it for Cloud Shell's
     ),
@@ -137,8 +135,7 @@ def _old_javascript() -> Iterator[Client]:
             row,
             identities=("client_id",),
             honours=(HOST, MSI),
-            old_identities=("client_id",),
-            beside_azure="refused",  # it sends a form without the content type of one
+            beside_azure="proxy",
         )
 
 
@@ -174,8 +171,6 @@ JAVASCRIPT = (
         identities=("client_id",),
         honours=(MSI,),
         needs_old=True,
-        old_identities=("client_id",),
-        beside_azure="nowhere",
         gives_up=True,
         redirected=False,
     ),
@@ -238,8 +233,6 @@ GO = (
         identities=("client_id", "resource_id"),
         honours=(MSI,),
         needs_old=True,
-        old_identities=("client_id", "resource_id"),
-        beside_azure="nowhere",
     ),
     Client(
         language="Go",
