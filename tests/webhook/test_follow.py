@@ -107,6 +107,17 @@ async def test_bookmarks_spare_a_quiet_collection_the_new_list(api: ApiServer, k
     assert api.asked[LIST] == 1
 
 
+async def test_what_is_held_is_not_believed_through_a_long_pause_between_watches(
+    api: ApiServer, kube: Kube, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(follow, "FIRST", 60.0)
+    monkeypatch.setattr(follow, "MOST", 60.0)
+    async with following(kube) as cache:
+        await soon(lambda: cache.healthy)
+        api.end_watches()  # which is no failure
+        await soon(lambda: not cache.healthy)
+
+
 async def test_an_api_server_that_restarts_is_found_again(api: ApiServer, kube: Kube) -> None:
     async with following(kube) as cache:
         await soon(lambda: cache.healthy)

@@ -16,6 +16,7 @@ from azwi_webhook.kube import Event, Kube, Thing
 
 FIRST: Final = 0.1  # seconds before the first new try
 MOST: Final = 15.0  # seconds between tries, at most: reviews live on single reads meanwhile
+BLIND: Final = 1.0  # seconds without a watch in which what is held may still be believed
 LASTING: Final = 5.0  # seconds; a watch that lived so long was a good one
 
 log = logging.getLogger("azwi_webhook.follow")
@@ -68,8 +69,14 @@ class Follower:
                 wait = self._failed(error)
             if time.monotonic() - started > LASTING:
                 failures = 0
-            await asyncio.sleep(max(wait, _pause(failures)))
+            await self._rest(max(wait, _pause(failures)))
             failures += 1
+
+    async def _rest(self, seconds: float) -> None:
+        """Between two watches nobody is told of anything: for longer than a moment, say so."""
+        if seconds > BLIND:
+            self._store.healthy = False
+        await asyncio.sleep(seconds)
 
     async def _list(self) -> None:
         self._store.begin()

@@ -28,6 +28,8 @@ Object = dict[str, Any]
 T = TypeVar("T")
 
 _PREFIX = re.compile(r"^/(api/v1|apis/admissionregistration\.k8s\.io/v1)/")
+BREAK, END = b"(break)", b"(end)"
+"""In a watch's queue, behind its lines: how it is over."""
 
 
 @dataclass
@@ -70,8 +72,8 @@ class ApiServer:
         self._version = 1
         self._history: list[_Change] = []
         self._forgotten = 0
-        self._watches: set[asyncio.Queue[bytes | None]] = set()
-        self._kinds: dict[asyncio.Queue[bytes | None], tuple[str, str]] = {}
+        self._watches: set[asyncio.Queue[bytes]] = set()
+        self._kinds: dict[asyncio.Queue[bytes], tuple[str, str]] = {}
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self.port = free_port()
@@ -169,11 +171,17 @@ class ApiServer:
 
     def cut(self, last: bytes = b"") -> None:
         """Break every watch off, after these bytes."""
+        self._put(last, BREAK)
 
+    def end_watches(self) -> None:
+        """End every watch as when its time is over."""
+        self._put(END)
+
+    def _put(self, *lines: bytes) -> None:
         def run() -> None:
             for queue in list(self._watches):
-                queue.put_nowait(last)
-                queue.put_nowait(None)
+                for line in lines:
+                    queue.put_nowait(line)
 
         self._do(run)
 
@@ -317,7 +325,7 @@ class ApiServer:
             gone = {"kind": "Status", "code": 410, "message": "too old resource version"}
             await response.write(_line("ERROR", gone))
             return response
-        queue: asyncio.Queue[bytes | None] = asyncio.Queue()
+        queue: asyncio.Queue[bytes] = asyncio.Queue()
         for change in self._history:
             same = change.kind == kind and only in ("", change.object["metadata"]["name"])
             if change.version > since and same:
@@ -326,9 +334,9 @@ class ApiServer:
         self._kinds[queue] = kind, only
         try:
             with contextlib.suppress(ConnectionError):
-                while (line := await queue.get()) is not None:
+                while (line := await queue.get()) not in (BREAK, END):
                     await response.write(line)
-                if request.transport:
+                if line == BREAK and request.transport:
                     request.transport.close()
         finally:
             self._watches.discard(queue)
