@@ -27,6 +27,14 @@ def read(
     return annotations.read(named[0], named[1], "app", suffix)
 
 
+def test_the_same_annotations_get_the_same_object_unless_they_are_long() -> None:
+    assert read(SIDECAR, {"client-id": GUID}) is read(SIDECAR, {"client-id": GUID})
+    assert read(SIDECAR, {"client-id": GUID}) is not read(SIDECAR, {"client-id": OTHER})
+    long = {**SIDECAR, "skip-containers": "x" * annotations.SHORT}
+    assert read(long) is not read(long)
+    assert not read(long).recurs
+
+
 def test_without_annotations_there_are_defaults() -> None:
     wishes = read()
     assert wishes.inject is None

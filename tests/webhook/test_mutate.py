@@ -2,6 +2,7 @@
 
 import copy
 import json
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -220,3 +221,27 @@ def test_nonsense_is_refused_with_the_name_of_the_field(spec: Any) -> None:
 def test_the_patch_is_json() -> None:
     decided = mutate.admit(with_sidecar(), account(), around(), settings())
     assert json.loads(json.dumps(decided.patch)) == decided.patch
+
+
+def test_whatever_pods_say_of_themselves_little_of_it_is_remembered() -> None:
+    configured = settings()
+
+    def admit(number: int) -> None:
+        says = {
+            "inject-proxy-sidecar": "true",
+            "skip-containers": f"{number}-" + "x" * 200_000,
+        }
+        limits = {f"{number}-{'y' * 200_000}": "1", "memory": "64Mi"}
+        mutate.admit(pod(says, resources={"limits": limits}), account(), around(), configured)
+        says["skip-containers"] = f"{number}"
+        mutate.admit(pod(says, resources={"limits": limits}), account(), around(), configured)
+
+    admit(0)
+    tracemalloc.start()
+    try:
+        for number in range(1, 100):
+            admit(number)
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert held < 2_000_000  # of 60 MB

@@ -4,10 +4,10 @@ Pure. Every wrong value becomes a sentence in ``problems``: who decides adds wha
 that the author of the pod is told everything at once.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any, Final, Literal, Self
+from functools import lru_cache, wraps
+from typing import Any, Concatenate, Final, Literal, ParamSpec, Self, TypeVar
 
 from azwi_common import contract
 from azwi_common.identities import Guid, IdentityMap, Tenant
@@ -28,7 +28,11 @@ PROXY_SETTINGS: Mapping[str, Any] = {
 
 KEPT: Final = 256
 """Answers that are remembered: the pods of one Deployment ask for the same, word for word."""
+SHORT: Final = 4096
+"""Signs of annotations that are remembered: anybody may send 256 KB of them, each time others."""
 _ONLY_TEXT = {str}
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class Flag(int):
@@ -82,6 +86,19 @@ class Wishes:
     problems: tuple[str, ...]
     doubts: tuple[str, ...]
     """Wrong values that harm nobody but the app: sentences to warn with."""
+    recurs: bool
+    """Whether the same annotations get this object again, so that more may be known by it."""
+
+
+def remembered(decide: Callable[Concatenate[Wishes, P], T]) -> Callable[Concatenate[Wishes, P], T]:
+    """Decide once by the same wishes and the rest, where they may come again."""
+    kept = lru_cache(KEPT)(decide)
+
+    @wraps(decide)
+    def decided(wishes: Wishes, *rest: P.args, **more: P.kwargs) -> T:
+        return kept(wishes, *rest, **more) if wishes.recurs else decide(wishes, *rest, **more)
+
+    return decided
 
 
 class Place:
@@ -125,8 +142,9 @@ def read(
     The same annotations get the same object again, by which others remember what follows from it.
     """
     ours = {name: text for name, text in of_pod.items() if name.startswith(contract.PREFIX)}
-    if {*map(type, ours.values()), *map(type, of_account.values())} - _ONLY_TEXT:
-        return _read(ours, of_account, account, suffix, has_proxy)
+    texts = [account, *ours, *ours.values(), *of_account, *of_account.values()]
+    if {*map(type, texts)} != _ONLY_TEXT or sum(map(len, texts)) > SHORT:
+        return _read(ours, of_account, account, suffix, has_proxy, recurs=False)
     return _read_before(
         frozenset(ours.items()), frozenset(of_account.items()), account, suffix, has_proxy
     )
@@ -136,7 +154,7 @@ def read(
 def _read_before(
     of_pod: frozenset[tuple[str, str]], of_account: frozenset[tuple[str, str]], *more: Any
 ) -> Wishes:
-    return _read(dict(of_pod), dict(of_account), *more)
+    return _read(dict(of_pod), dict(of_account), *more, recurs=True)
 
 
 def _read(
@@ -145,6 +163,8 @@ def _read(
     account: str,
     suffix: str,
     has_proxy: bool,
+    *,
+    recurs: bool,
 ) -> Wishes:
     problems: list[str] = []
     doubts: list[str] = []
@@ -167,6 +187,7 @@ def _read(
         **(_sidecar(pod, home) if inject else _NO_SIDECAR),
         problems=tuple(problems),
         doubts=tuple(doubts),
+        recurs=recurs,
     )
 
 

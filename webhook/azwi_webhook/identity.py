@@ -4,16 +4,15 @@ Pure. A container is completed, never overruled: what it sets itself stays.
 """
 
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
 
 from azwi_common import contract, sidecar
 from azwi_webhook import patch, pods
-from azwi_webhook.annotations import KEPT, Wishes
+from azwi_webhook.annotations import Wishes, remembered
 from azwi_webhook.patch import Operation
 from azwi_webhook.settings import Settings
 
 
-@lru_cache(KEPT)
+@remembered
 def environment(wishes: Wishes, settings: Settings) -> Sequence[sidecar.Object]:
     """The variables of a container that uses workload identity."""
     env = sidecar.identity_env(

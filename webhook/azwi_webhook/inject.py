@@ -6,12 +6,11 @@ nobody reaches the node's identity. In environment mode there is no azwi-proxy-i
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import NamedTuple
 
 from azwi_common import contract, sidecar
 from azwi_webhook import endpoint, identity, patch, pods, resources
-from azwi_webhook.annotations import KEPT, Wishes
+from azwi_webhook.annotations import Wishes, remembered
 from azwi_webhook.endpoint import Endpoint
 from azwi_webhook.patch import Operation
 from azwi_webhook.settings import Settings
@@ -59,7 +58,7 @@ def configured(pod: pods.Pod, wishes: Wishes, settings: Settings, secret: str) -
     return _redirecting(wishes, settings)
 
 
-@lru_cache(KEPT)
+@remembered
 def _redirecting(wishes: Wishes, settings: Settings) -> Configured:
     return Configured(_env(wishes, settings), None)
 
@@ -93,7 +92,7 @@ def operations(
     lacks_init, lacks_proxy = lacks(pod, known)
     if not (lacks_init or lacks_proxy):
         return
-    of_init, of_proxy = _containers(wishes, settings, known, _standing(pod), native)
+    of_init, of_proxy = _containers(wishes, settings, known, _standing(pod, settings), native)
     first = [of_init] if lacks_init else []
     proxy = [of_proxy] if lacks_proxy else []
     at = 0 if lacks_init else _behind_init(pod)
@@ -124,15 +123,24 @@ class _Standing(NamedTuple):
     cpu_limited: bool
 
 
-def _standing(pod: pods.Pod) -> _Standing:
+def _standing(pod: pods.Pod, settings: Settings) -> _Standing:
     shared = resources.of_pod(pod.spec)
     # With resources of its own the pod's class does not depend on its containers.
     guaranteed = not shared and resources.is_guaranteed(pod.app_containers())
     cpu_limited = not guaranteed and resources.is_cpu_limited(pod.app_containers())
-    return _Standing(shared, guaranteed, cpu_limited)
+    # What else a pod calls so is nobody's business, least of all a cache's.
+    known = shared and shared.intersection((*resources.COUNTED, *_named(settings)))
+    return _Standing(known, guaranteed, cpu_limited)
 
 
-@lru_cache(KEPT)
+def _named(settings: Settings) -> Iterator[str]:
+    """The resources that the configuration sets."""
+    for defaults in (settings.proxy_resources, settings.proxy_init_resources):
+        for bound in defaults.value.values():
+            yield from bound
+
+
+@remembered
 def _containers(
     wishes: Wishes, settings: Settings, known: Configured, standing: _Standing, native: bool
 ) -> tuple[sidecar.Object, sidecar.Object]:
