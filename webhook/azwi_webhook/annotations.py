@@ -95,8 +95,10 @@ def remembered(decide: Callable[Concatenate[Wishes, P], T]) -> Callable[Concaten
     kept = lru_cache(KEPT)(decide)
 
     @wraps(decide)
-    def decided(wishes: Wishes, *rest: P.args, **more: P.kwargs) -> T:
-        return kept(wishes, *rest, **more) if wishes.recurs else decide(wishes, *rest, **more)
+    def decided(wishes: Wishes, /, *rest: P.args, **more: P.kwargs) -> T:
+        if not wishes.recurs:
+            return decide(wishes, *rest, **more)
+        return kept(wishes, *rest, **more)  # type: ignore[arg-type]  # all of it can be hashed
 
     return decided
 
