@@ -1,6 +1,7 @@
 """Stored tokens, and a healthy identity's exchange, while 200 exchanges of other identities hang.
 
 Twenty exchanges a second may begin, and each is given up after ten: so 200 is as many as there are.
+Alone and meanwhile take turns, since a machine is not the same for two minutes.
 """
 
 import json
@@ -9,6 +10,7 @@ import threading
 import time
 import urllib.error
 import uuid
+from dataclasses import dataclass, field
 
 import servers
 from azwi_emulator.client import Control
@@ -17,8 +19,7 @@ from azwi_emulator.messages import Fault
 HANGING = 200
 PER_SECOND = 18  # two a second are left for the healthy identity
 CONNECTIONS = 16
-ROUNDS = 5
-EXCHANGES = 9
+TURNS, ROUNDS, EXCHANGES = 3, 5, 5
 ELSEWHERE = str(uuid.uuid5(uuid.NAMESPACE_DNS, "tenant.example"))
 
 
@@ -33,28 +34,47 @@ def report() -> None:
         control = Control(announced["controlUrl"])
         control.fault(Fault(kind="latency", seconds=60, tenant_id=ELSEWHERE))
         servers.ask(servers.url(port))
-        before = _measure(ours.pid, port)
-        done = threading.Event()
-        waiting: list[threading.Thread] = []
-        asking = threading.Thread(target=_hang, args=(port, others, waiting, done))
-        asking.start()
-        time.sleep(12)
-        meanwhile = _measure(ours.pid, port)
-        hanging = sum(thread.is_alive() for thread in waiting)
-        done.set()
-        asking.join()
-    print(f"| while {hanging} exchanges hang | alone | meanwhile | ratio |\n|---|---|---|---|")
+        before, meanwhile = Measured(), Measured()
+        fewest = HANGING
+        for _ in range(TURNS):
+            before.add(*_measure(ours.pid, port))
+            done = threading.Event()
+            waiting: list[threading.Thread] = []
+            asking = threading.Thread(target=_hang, args=(port, others, waiting, done))
+            asking.start()
+            time.sleep(12)
+            meanwhile.add(*_measure(ours.pid, port))
+            fewest = min(fewest, sum(thread.is_alive() for thread in waiting))
+            done.set()
+            asking.join()
+    print(f"| while {fewest} exchanges hang | alone | meanwhile | ratio |\n|---|---|---|---|")
     for name, alone, now in zip(
         (f"p99 of stored tokens, {CONNECTIONS} connections, ms", "another exchange, ms"),
-        before,
-        meanwhile,
+        before.medians(),
+        meanwhile.medians(),
         strict=True,
     ):
         print(f"| {name} | {alone:.2f} | {now:.2f} | {now / alone:.2f} |")
 
 
-def _measure(pid: int, port: int) -> tuple[float, float]:
-    """Medians: p99 of answers from the store, and the time of an exchange, in ms."""
+@dataclass
+class Measured:
+    """Of all turns: p99 of answers from the store, and times of an exchange, in ms."""
+
+    p99: list[float] = field(default_factory=list)
+    exchanges: list[float] = field(default_factory=list)
+
+    def add(self, p99: list[float], exchanges: list[float]) -> None:
+        """One turn's."""
+        self.p99 += p99
+        self.exchanges += exchanges
+
+    def medians(self) -> tuple[float, float]:
+        """Of both."""
+        return statistics.median(self.p99), statistics.median(self.exchanges)
+
+
+def _measure(pid: int, port: int) -> tuple[list[float], list[float]]:
     rounds = [servers.for_tokens(pid, port, CONNECTIONS, 3).p99_ms for _ in range(ROUNDS)]
     exchanges = []
     for _ in range(EXCHANGES):
@@ -62,7 +82,7 @@ def _measure(pid: int, port: int) -> tuple[float, float]:
         servers.ask(servers.url(port, f"https://{uuid.uuid4()}.example"))
         exchanges.append((time.monotonic() - began) * 1000)
         time.sleep(0.6)
-    return statistics.median(rounds), statistics.median(exchanges)
+    return rounds, exchanges
 
 
 def _hang(
