@@ -34,19 +34,21 @@ def tell() -> None:
 
 
 def _variables(on: Stage) -> Mapping[str, str]:
-    base = f"http://127.0.0.1:{on.port}"
+    base, secret = f"http://127.0.0.1:{on.port}", secrets.token_hex(16)
     return {
         contract.POD_IDENTITY_AUTHORITY_HOST: base,
         contract.IDENTITY_ENDPOINT: base + contract.MSI_PATH,
-        contract.IDENTITY_HEADER: secrets.token_hex(16),
+        contract.IDENTITY_HEADER: secret,
+        contract.MSI_ENDPOINT: base + contract.MSI_PATH,
+        contract.MSI_SECRET: secret,
     }
 
 
 def _told(told: Mapping[str, str]) -> None:
     voice.step("The variables that the webhook sets in the app's container: all it is ever told")
     for name, value in told.items():
-        is_secret = name == contract.IDENTITY_HEADER
-        voice.shown(f"{name}={'(random, another one in each pod)' if is_secret else value}")
+        secret = name in (contract.IDENTITY_HEADER, contract.MSI_SECRET)
+        voice.shown(f"{name}={'(random, another one in each pod)' if secret else value}")
 
 
 def _curl(on: Stage, told: Mapping[str, str]) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from azwi_demo.pod import ROOT, Pod, may_make_pods
+from azwi_testing import admission
 from azwi_testing.apiserver import until
 
 DEMO = [sys.executable, "-m", "azwi_demo"]
@@ -70,6 +71,10 @@ def test_the_story_of_environment_mode_is_told_as_the_readme_shows_it(tmp_path: 
     assert done.returncode == 0, done.stderr
     assert _steps(done.stdout) == _steps(_readme()[1])
     assert CLAIM in done.stdout
+    asks = {"inject-proxy-sidecar": "true", "proxy-only": "true", "proxy-mode": "environment"}
+    app = admission.container(admission.admitted(admission.pod(asks)), "app")
+    told = re.findall(r"^  ([A-Z_]+)=(?!https)", done.stdout, re.MULTILINE)
+    assert told == [entry["name"] for entry in app["env"]]
     assert "/msi/token, status 200: 2\n  /msi/token, status 401: 1\n" in done.stdout
     assert '"statusCode":401' in done.stdout
     assert not re.search(r"eyJ[\w-]{30}", done.stdout)  # no token but its first letters
