@@ -62,6 +62,11 @@ def _probe(flag: str, default: str) -> int:
 
 def _serve(flags: dict[str, str]) -> int:
     import os
+    import signal
+
+    # A container's first process has no default action: until the loop listens for it, and that
+    # takes seconds at a CPU limit, the signal would be lost and the pod wait out its grace period.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
 
     from azwi_common import logs
     from azwi_common.settings import SettingsError, load

@@ -100,9 +100,13 @@ class App:
                 raise errors.MethodNotAllowed("GET")
             response = await self._routes[route](request)
         except errors.ProxyError as error:
+            error.forget_frames()  # the store may remember it
             reason = error.reason
             response = _error(error, _SPELLED.get(route, imds.error_answer))
             log.log(_level(route, error), "request", extra={"fields": _fields(route, error)})
+        except Exception:  # a bug: ``server`` logs it, and answers with `broken`
+            self.metrics.requests.labels(route.value, 500, errors.Broken.reason).inc()
+            raise
         self.metrics.requests.labels(route.value, response.status, reason).inc()
         return response
 
@@ -164,9 +168,14 @@ class App:
         """The store's way to Entra ID: timed and logged, once however many wait for it."""
         started = time.monotonic()
         fields: dict[str, object] = {"client": short(identity.client_id), "scope": scope}
-        result = "ok"
+        result = errors.Broken.reason
         try:
-            return await self._entra.exchange(identity, scope)
+            token = await self._entra.exchange(identity, scope)
+            result = "ok"
+            return token
+        except asyncio.CancelledError:
+            result = "given_up"  # the proxy ends
+            raise
         except errors.ProxyError as error:
             result = error.reason
             told = error.description.replace(identity.client_id, short(identity.client_id))

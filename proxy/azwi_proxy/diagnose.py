@@ -6,6 +6,7 @@ the password of a forward proxy, the value of IDENTITY_HEADER.
 """
 
 import base64
+import errno
 import json
 import os
 import re
@@ -20,7 +21,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 from azwi_common import __version__, contract
 from azwi_common.settings import SettingsError, describe, load
-from azwi_proxy import errors, probe
+from azwi_proxy import errors, files, probe
 from azwi_proxy.settings import Settings, environment
 from azwi_proxy.trust import Trust
 
@@ -87,7 +88,7 @@ def _plain(value: Any) -> Any:
 def _token(file: str) -> dict[str, Any]:
     """The claims that Entra ID compares, or what is wrong with the file."""
     try:
-        with open(file, "rb") as opened:
+        with files.regular(file) as opened:
             content = opened.read(LARGEST)
             changed = os.fstat(opened.fileno()).st_mtime
     except OSError as error:
@@ -134,7 +135,8 @@ def _login(settings: Settings) -> dict[str, Any]:
 
 def _asked(url: SplitResult, settings: Settings, found: dict[str, Any]) -> dict[str, Any]:
     context = _trust(settings).context()
-    via = _forward_proxy(url.hostname or "", settings)
+    through = settings.forward_proxy(url.hostname or "")
+    via = urlsplit(through) if through else None
     peer = via or url
     found["stage"] = "resolve"
     address = _resolved(peer.hostname or "", peer.port or (80 if via else 443))
@@ -157,16 +159,6 @@ def _trust(settings: Settings) -> Trust:
     return Trust(settings.requests_ca_bundle or settings.ssl_cert_file)
 
 
-def _forward_proxy(host: str, settings: Settings) -> SplitResult | None:
-    """The proxy on the way; None where there is none, or NO_PROXY names the host."""
-    if not settings.https_proxy:
-        return None
-    names = [name.strip().lstrip(".").lower() for name in settings.no_proxy.split(",")]
-    low = host.lower()
-    spared = any(name == "*" or low == name or low.endswith(f".{name}") for name in names if name)
-    return None if spared else urlsplit(settings.https_proxy)
-
-
 def _resolved(host: str, port: int) -> tuple[str, int]:
     """An address; getaddrinfo knows no timeout, so a thread does it."""
     found: list[Any] = []
@@ -176,6 +168,8 @@ def _resolved(host: str, port: int) -> tuple[str, int]:
             found.append(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][4])
         except OSError as error:
             found.append(error)
+        except UnicodeError:  # a label that is empty or longer than 63
+            found.append(OSError(errno.EINVAL, "it is not a valid host name"))
 
     thread = threading.Thread(target=resolve, daemon=True)
     thread.start()

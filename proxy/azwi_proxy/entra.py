@@ -16,7 +16,7 @@ from typing import Any
 
 import msal
 
-from azwi_proxy import aadsts, errors, tokens, transport
+from azwi_proxy import aadsts, errors, files, tokens, transport
 from azwi_proxy.identities import Identity
 from azwi_proxy.settings import Settings
 
@@ -89,6 +89,7 @@ class Entra:
                 authority=f"{self._settings.authority}/{identity.tenant_id}",
                 client_credential={"client_assertion": lambda: assertion},
                 instance_discovery=False,
+                azure_region=False,  # MSAL_FORCE_REGION would send the assertion to another host
                 http_client=self._transport,
             )
             answer = client.acquire_token_for_client([scope])
@@ -100,8 +101,8 @@ class Entra:
 def read_assertion(path: str) -> str:
     """The service account token in ``path``; raises errors.Unavailable that names what is wrong."""
     try:
-        with open(path, encoding="ascii") as file:
-            text = file.read(64 * 1024).strip()
+        with files.regular(path) as file:
+            text = file.read(64 * 1024).decode("ascii").strip()
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not a token"
         raise _token_file(path, f"cannot be read: {(reason or str(error)).lower()}") from error

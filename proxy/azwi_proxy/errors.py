@@ -26,6 +26,10 @@ class ProxyError(Exception):
         """More members for the JSON body."""
         return {}
 
+    def forget_frames(self) -> None:
+        """Let go of where it was raised, and of what caused it: frames hold whole requests."""
+        self.__traceback__ = self.__cause__ = self.__context__ = None
+
 
 class BadRequest(ProxyError):
     """The request itself is wrong."""

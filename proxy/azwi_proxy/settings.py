@@ -204,6 +204,13 @@ class Settings:
         str, Env(contract.KUBERNETES_CA_DATA, "AKS identity binding: the server's CA, as PEM text")
     ] = ""
 
+    def forward_proxy(self, host: str) -> str | None:
+        """The forward proxy on the way to ``host``; None where there is none, or it is spared."""
+        names = [name.strip().lstrip(".").lower() for name in self.no_proxy.split(",")]
+        low = host.lower()
+        spared = any(name in ("*", low) or low.endswith(f".{name}") for name in names if name)
+        return None if spared else self.https_proxy
+
     @classmethod
     def problems(cls, found: Mapping[str, Any]) -> Iterator[str]:
         """What no single variable shows; ``found`` lacks the fields that are themselves wrong."""

@@ -138,7 +138,8 @@ class TokenStore:
     async def get(self, identity: Identity, scope: str, *, remember: bool = True) -> Token:
         """A token, from the store or by an exchange; raises errors.TokenError or errors.Busy.
 
-        ``remember=False`` keeps a failure out of the memory that answers later requests.
+        ``remember=False`` keeps a failure out of the memory that answers later requests, unless
+        Entra ID said when to come back.
         """
         if token := self.fresh(identity, scope):
             return token
@@ -198,7 +199,8 @@ class TokenStore:
         try:
             token = await self._exchange(*key)
         except errors.TokenError as error:
-            if remember:
+            error.forget_frames()
+            if remember or _hold(error):
                 self._remember(key, error)
             raise
         self._failures.pop(key, None)
@@ -220,7 +222,7 @@ class TokenStore:
         if entry and entry.token.remaining(self._clock()) >= LEAST:
             pause = RENEWAL_PAUSE
         seconds = self._jitter(*pause)
-        hold = error.hold if isinstance(error, errors.Unavailable) else 0
+        hold = _hold(error)
         subject: Key | Identity = key
         if hold:
             seconds, subject = hold + self._jitter(0, 1), key[0]
@@ -252,6 +254,11 @@ class TokenStore:
                 f"More than {RATE:.0f} different tokens a second are asked for: try again"
             )
         self._allowance -= 1
+
+
+def _hold(error: errors.TokenError) -> float:
+    """Seconds for which Entra ID asked not to be called for this identity."""
+    return error.hold if isinstance(error, errors.Unavailable) else 0
 
 
 async def _result(task: asyncio.Task[Token]) -> Token:

@@ -15,7 +15,6 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, Never
 from urllib.parse import urlsplit
-from urllib.request import proxy_bypass_environment  # type: ignore[attr-defined]  # not in stubs
 
 import aiohttp
 from yarl import URL
@@ -74,6 +73,8 @@ class _Resolver(aiohttp.ThreadedResolver):
                 return await super().resolve(*args, **kwargs)
         except TimeoutError as error:
             raise OSError(errno.ETIMEDOUT, f"no answer from DNS within {RESOLVE:.0f} s") from error
+        except UnicodeError as error:  # a label that is empty or longer than 63
+            raise OSError(errno.EINVAL, "it is not a valid host name") from error
 
 
 class Transport:
@@ -83,12 +84,14 @@ class Transport:
         proxied = settings.token_proxy
         self._base = proxied or ""
         self._sni = settings.token_proxy_sni or None
-        self._proxy = _forward_proxy(proxied or settings.authority, settings)
+        host = urlsplit(proxied or settings.authority)
+        through = settings.forward_proxy(host.hostname or "")
+        self._proxy = URL(through) if through else None
         if proxied:
             self._trust = Trust(settings.token_proxy_ca_file, settings.token_proxy_ca_data)
         else:
             self._trust = Trust(settings.requests_ca_bundle or settings.ssl_cert_file)
-        self.peer = urlsplit(self._base or settings.authority).netloc
+        self.peer = host.netloc
         """Whom a failure is about: host, and port where it is not 443."""
 
     async def start(self) -> None:
@@ -226,12 +229,3 @@ def _detail(error: Exception) -> str:
     if isinstance(error, aiohttp.ClientHttpProxyError):
         return f"status {error.status}"
     return ""
-
-
-def _forward_proxy(target: str, settings: Settings) -> URL | None:
-    host = urlsplit(target).hostname or ""
-    if settings.https_proxy is None:
-        return None
-    if proxy_bypass_environment(host, {"no": settings.no_proxy}):
-        return None
-    return URL(settings.https_proxy)

@@ -6,7 +6,7 @@ CA bundles are mounted from ConfigMaps and ClusterTrustBundles, which the kubele
 import ssl
 from pathlib import Path
 
-from azwi_proxy import errors
+from azwi_proxy import errors, files
 
 
 class Trust:
@@ -37,13 +37,18 @@ class Trust:
         return self._context
 
     def _reload(self) -> None:
-        seen = Path(self._file).read_bytes() if self._file else self._data.encode()
+        seen = _content(self._file) if self._file else self._data.encode()
         if seen == self._seen and self._context is not None:
             return
         given = bool(self._file or self._data)
         # What is not ASCII can only be a comment, and Python refuses it.
         self._context = _context(seen.decode("ascii", "ignore")) if given else _system()
         self._seen = seen
+
+
+def _content(path: str) -> bytes:
+    with files.regular(path) as file:
+        return file.read()
 
 
 def _system() -> ssl.SSLContext:

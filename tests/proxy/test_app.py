@@ -8,12 +8,18 @@ import socket
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, NoReturn
 from urllib.parse import quote
 
 import pytest
+from aiohttp.test_utils import make_mocked_request
 
+from azwi_common.settings import load
 from azwi_emulator.messages import Fault
+from azwi_proxy import app as application
+from azwi_proxy import errors
+from azwi_proxy.identities import Identity
+from azwi_proxy.settings import Settings
 from azwi_testing import Answer, Emulator, Proxy, StartProxy, cold_resource
 from azwi_testing.peers import ForwardProxy, MetadataService, ask_raw, exchange
 
@@ -612,3 +618,56 @@ def test_at_debug_level_every_stored_token_has_its_line(proxy: Proxy) -> None:
         proxy.token()
     lines = [json.loads(line) for line in proxy.log.splitlines()]
     assert sum(line["msg"] == "token" for line in lines) == 4
+
+
+class _Breaks:
+    """In Entra's place: whatever is asked of it ends in ``error``."""
+
+    def __init__(self, error: BaseException) -> None:
+        self._error = error
+
+    async def exchange(self, identity: Identity, scope: str) -> NoReturn:
+        raise self._error
+
+
+def _in_process(error: BaseException) -> application.App:
+    environment = {
+        "AZURE_FEDERATED_TOKEN_FILE": "/none",
+        "AZURE_TENANT_ID": "contoso.com",
+        "AZURE_CLIENT_ID": "11111111-1111-1111-1111-111111111111",
+    }
+    app = application.App(load(Settings, environment))
+    app._entra = _Breaks(error)  # type: ignore[assignment]  # all that is called of it
+    return app
+
+
+@pytest.mark.parametrize(
+    ("error", "result"), [(RuntimeError("odd"), "bug"), (asyncio.CancelledError(), "given_up")]
+)
+async def test_an_exchange_that_brings_no_token_is_never_counted_as_ok(
+    error: BaseException, result: str
+) -> None:
+    app = _in_process(error)
+    with pytest.raises(type(error)):
+        await app._exchange(Identity("c", "t"), "r/.default")
+    counted = app.metrics.exposition().decode()
+    assert f'azwi_proxy_exchange_seconds_count{{result="{result}"}} 1.0' in counted
+    assert 'result="ok"' not in counted
+
+
+async def test_a_request_that_breaks_is_counted_as_the_500_that_it_becomes() -> None:
+    app = _in_process(RuntimeError("odd"))
+    request = make_mocked_request("GET", f"{TOKEN}?resource=r", {"Metadata": "true"})
+    with pytest.raises(RuntimeError):
+        await app.handle(request)
+    counted = 'azwi_proxy_requests_total{reason="bug",route="token",status="500"} 1.0'
+    assert counted in app.metrics.exposition().decode()
+
+
+async def test_a_remembered_failure_keeps_no_request() -> None:
+    refused = errors.Refused("no", status=400, error="invalid_resource")
+    app = _in_process(refused)
+    for _ in range(2):
+        request = make_mocked_request("GET", f"{TOKEN}?resource=r", {"Metadata": "true"})
+        assert (await app.handle(request)).status == 400
+        assert refused.__traceback__ is None

@@ -138,6 +138,15 @@ def test_what_is_wrong_with_the_token_file(
     assert found["problem"] == problem
 
 
+def test_a_pipe_in_place_of_the_token_file_holds_nothing_up(
+    environ: dict[str, str], tmp_path: Path
+) -> None:
+    pipe = tmp_path / "token"
+    os.mkfifo(pipe)
+    found = seen(environ, **{contract.FEDERATED_TOKEN_FILE: str(pipe)})["token"]
+    assert found == {"file": str(pipe), "problem": "cannot be read (is not a regular file)"}
+
+
 def test_a_file_that_may_not_be_read_is_told_so(environ: dict[str, str], tmp_path: Path) -> None:
     found = seen(environ, **{contract.FEDERATED_TOKEN_FILE: str(tmp_path)})["token"]
     assert found["problem"] == "cannot be read (is a directory)"
@@ -147,9 +156,10 @@ def test_a_file_that_may_not_be_read_is_told_so(environ: dict[str, str], tmp_pat
     ("host", "stage", "problem"),
     [
         ("https://login.invalid", "resolve", ""),
+        ("https://login..example", "resolve", "it is not a valid host name"),
         (f"https://127.0.0.1:{free_port()}", "connect", "connection refused"),
     ],
-    ids=["a name that nobody has", "a port where nobody listens"],
+    ids=["a name that nobody has", "a name that cannot be", "a port where nobody listens"],
 )
 def test_what_is_wrong_on_the_way_to_the_login_host(
     host: str, stage: str, problem: str, environ: dict[str, str]

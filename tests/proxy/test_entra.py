@@ -417,6 +417,23 @@ def test_a_private_authority_is_the_only_host_that_is_called(
     assert {tunnel.target for tunnel in onward.tunnels} == {"login.chinacloudapi.cn:443"}
 
 
+@pytest.mark.parametrize("region", ["westeurope", "no region"])
+def test_msals_own_variables_send_the_assertion_nowhere_else(
+    emulator: Emulator, start_proxy: StartProxy, region: str
+) -> None:
+    proxy = start_proxy(emulator.environment, MSAL_FORCE_REGION=region)
+    assert proxy.token().status == 200
+
+
+@pytest.mark.parametrize("host", ["login..example", "a" * 64 + ".example"])
+def test_a_host_that_cannot_be_a_name_is_a_503_that_says_so(
+    emulator: Emulator, start_proxy: StartProxy, host: str
+) -> None:
+    answered = start_proxy(emulator.environment, AZURE_AUTHORITY_HOST=f"https://{host}").token()
+    assert answered.status == 503
+    _says(answered, f"{host} does not resolve: it is not a valid host name")
+
+
 @pytest.mark.parametrize("no_proxy", ["127.0.0.1", "example.com, 127.0.0.1", "*", ".0.0.1"])
 def test_hosts_of_no_proxy_are_called_directly(
     emulator: Emulator, start_proxy: StartProxy, onward: ForwardProxy, no_proxy: str
@@ -472,6 +489,9 @@ def test_a_token_file_that_cannot_be_used_is_a_503_that_names_it_and_heals(
     file.mkdir()
     told("cannot be read: is a directory")
     file.rmdir()
+    os.mkfifo(file)
+    told("cannot be read: is not a regular file")
+    file.unlink()
     assert not emulator.control.exchanges()
     shutil.copy(emulator.announced["tokenFile"], file)
     assert proxy.ask("/readyz").status == 200

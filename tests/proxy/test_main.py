@@ -129,3 +129,27 @@ def test_the_development_mode_of_python_finds_nothing_wrong(
     assert proxy.stop() == 0
     for complaint in ("Warning", "Traceback", "never", "Unclosed", "unclosed"):
         assert complaint not in proxy.log, proxy.log
+
+
+def test_sigterm_during_the_start_ends_it_at_once(emulator: Emulator) -> None:
+    """As a container's first process it has no default action: unhandled, the signal is lost."""
+    script = """
+import os, signal, sys
+from azwi_proxy import __main__, lean
+
+def signalled():
+    os.kill(os.getpid(), signal.SIGTERM)
+    sys.exit("went on")
+
+lean.import_libraries = signalled
+sys.exit(__main__.main([]))
+"""
+    ended = subprocess.run(
+        [sys.executable, "-c", script],
+        env={**plain_environment(), **emulator.environment},
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+    )
+    assert (ended.returncode, ended.stderr) == (0, "")

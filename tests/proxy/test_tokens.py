@@ -1,6 +1,8 @@
 """The token store, with a clock that the test turns."""
 
 import asyncio
+import gc
+import weakref
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
@@ -280,6 +282,19 @@ async def test_a_failure_that_is_not_to_be_remembered_is_tried_again_at_once(
     assert (await store.get(APP, SCOPE)).text == "token-2"
 
 
+async def test_retry_after_holds_even_where_a_failure_is_not_to_be_remembered(
+    store: TokenStore, entra: Entra, clock: Clock
+) -> None:
+    entra.error = errors.Throttled("too many requests", hold=30)
+    for scope in ("first/.default", "second/.default"):
+        with pytest.raises(errors.Throttled):
+            await store.get(APP, scope, remember=False)
+    assert len(entra.calls) == 1
+    entra.error = None
+    clock.pass_(32)
+    assert (await store.get(APP, SCOPE)).text == "token-2"
+
+
 async def test_more_different_tokens_at_once_than_imds_would_bear_are_told_to_wait(
     store: TokenStore, entra: Entra, clock: Clock
 ) -> None:
@@ -317,6 +332,37 @@ async def test_failures_are_bounded_and_push_no_token_out(
             await store.get(APP, f"r{number}/.default")
     assert len(store._failures) <= tokens.FAILURES
     assert store.fresh(APP, SCOPE) is not None
+
+
+async def test_a_remembered_failure_holds_nothing_but_its_words(
+    clock: Clock,
+) -> None:
+    """An exchange's frames hold msal's client, 40 KB: a thousand failures, half of our memory."""
+
+    class Client:
+        pass
+
+    held: list[weakref.ref[Client]] = []
+
+    async def fail(identity: Identity, scope: str) -> Token:
+        client = Client()
+        held.append(weakref.ref(client))
+        try:
+            raise ValueError(client)
+        except ValueError as error:
+            raise refusal() from error
+
+    store = TokenStore(fail, clock=clock)
+    for _ in range(2):
+        with pytest.raises(errors.Refused) as told:
+            await store.get(APP, SCOPE)
+    assert len(held) == 1
+    assert told.value.description == "AADSTS500011: no"
+    del told
+    await settle()
+    gc.collect()
+    assert held[0]() is None
+    await store.close()
 
 
 async def test_a_clock_set_back_keeps_no_expired_token_alive(

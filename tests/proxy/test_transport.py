@@ -47,6 +47,8 @@ def test_a_token_proxy_takes_the_hosts_place_and_keeps_its_path(
     [
         ("", True),
         ("*", False),
+        ("localhost, *", False),
+        ("LOGIN.example", False),
         ("login.example", False),
         (".example", False),
         ("example", False),
@@ -57,7 +59,7 @@ def test_a_token_proxy_takes_the_hosts_place_and_keeps_its_path(
 )
 def test_no_proxy_names_hosts_and_domains(no_proxy: str, used: bool) -> None:
     made = settings(HTTPS_PROXY="http://proxy:3128", NO_PROXY=no_proxy)
-    assert (transport._forward_proxy(made.authority, made) is not None) == used
+    assert (Transport(made)._proxy is not None) == used
 
 
 @pytest.mark.parametrize(

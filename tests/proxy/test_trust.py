@@ -1,5 +1,6 @@
 """Certificate authorities: from files that are replaced in place, from text, from the system."""
 
+import os
 import ssl
 from pathlib import Path
 
@@ -63,6 +64,13 @@ def test_a_file_that_is_broken_from_the_start_is_named_and_never_replaced_by_the
     with pytest.raises(errors.Unavailable, match=str(file)) as caught:
         trust.Trust(str(file)).context()
     assert caught.value.reason == "ca_file"
+
+
+def test_a_pipe_in_place_of_a_file_is_named_and_holds_nothing_up(tmp_path: Path) -> None:
+    pipe = tmp_path / "ca.pem"
+    os.mkfifo(pipe)
+    with pytest.raises(errors.Unavailable, match=f"{pipe} cannot be used: is not a regular file"):
+        trust.Trust(str(pipe)).context()
 
 
 def test_text_in_place_of_a_file_is_the_whole_trust(pem: str) -> None:
