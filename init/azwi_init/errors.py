@@ -14,6 +14,16 @@ class NotPermitted(InitError):
     """The container lacks a capability; another backend would need at least as much."""
 
 
+def not_permitted(what: str, todo: str, *, user: int) -> NotPermitted:
+    """NotPermitted with the remedy for a process of ``user``: UID 0 alone has what a pod adds."""
+    if user:
+        todo = (
+            f"run the init container as UID 0 (runAsUser: 0; it is {user}, which added"
+            f" capabilities do not reach), and {todo}"
+        )
+    return NotPermitted(what, todo)
+
+
 class NotSupported(InitError):
     """This kernel or this image lacks what the backend needs; another backend may work."""
 

@@ -17,7 +17,7 @@ from types import ModuleType
 from typing import Any
 
 from azwi_init import legacy
-from azwi_init.errors import InitError, NotApplied, NotPermitted, NotSupported
+from azwi_init.errors import InitError, NotApplied, NotPermitted, NotSupported, not_permitted
 from azwi_init.rules import Plan
 
 LIBRARIES = {
@@ -170,9 +170,10 @@ def _check_raw_socket() -> None:
     try:
         socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW).close()
     except PermissionError as error:
-        raise NotPermitted(
+        raise not_permitted(
             "iptables-legacy opens a raw socket, which this container may not",
             "add the capability NET_RAW, beside NET_ADMIN, to the init container",
+            user=os.geteuid(),
         ) from error
 
 
@@ -212,9 +213,10 @@ def extensions() -> str:
 
 
 def _not_permitted() -> NotPermitted:
-    return NotPermitted(
+    return not_permitted(
         "ip_tables refuses this container",
         "add the capabilities NET_ADMIN and NET_RAW to the init container",
+        user=os.geteuid(),
     )
 
 

@@ -11,7 +11,7 @@ import socket
 import struct
 
 from azwi_init import nft
-from azwi_init.errors import NotPermitted, NotSupported
+from azwi_init.errors import InitError, NotApplied, NotSupported, not_permitted
 from azwi_init.rules import Plan
 
 LIBRARY = "libnftables.so.1"
@@ -80,14 +80,20 @@ def check_kernel() -> None:
     """
     try:
         refusal = _errno_of_generation()
+    except PermissionError as error:  # not for want of a capability: a netlink socket needs none
+        raise NotSupported(
+            f"nf_tables cannot be reached ({error.strerror} for a netlink socket)",
+            "let the init container's seccomp, AppArmor or SELinux profile allow AF_NETLINK",
+        ) from error
     except OSError as error:
         raise NotSupported(
             f"nf_tables does not work here ({error.strerror or error})", _REMEDY
         ) from error
     if refusal == errno.EPERM:
-        raise NotPermitted(
+        raise not_permitted(
             "nf_tables refuses this container (Operation not permitted)",
             "add the capability NET_ADMIN to the init container",
+            user=os.geteuid(),
         )
     if refusal:
         raise NotSupported(f"nf_tables does not work here ({os.strerror(refusal)})", _REMEDY)
@@ -123,7 +129,12 @@ def load(name: str) -> ctypes.CDLL:
     return library
 
 
-def refused(failure: str) -> NotSupported:
+def refused(failure: str) -> InitError:
     """libnftables' text as an error of ours."""
     reason = failure.splitlines()[0].partition("Error: ")[2] or failure
+    if os.strerror(errno.EPERM) in reason:  # check_kernel saw NET_ADMIN: the table is the matter
+        return NotApplied(
+            f"nf_tables did not take the change ({reason})",
+            "end the process in this pod that owns the table ip azwi",
+        )
     return NotSupported(f"nf_tables does not work here ({reason})", _REMEDY)

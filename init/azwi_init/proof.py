@@ -2,7 +2,8 @@
 
 The init container listens on that port itself and must see its own bytes arrive, so they cannot
 have gone to a real metadata server. Where a running azwi-proxy holds the port (kubelets do run init
-containers again beside a running sidecar), azwi-proxy must answer at the metadata address.
+containers again beside a running sidecar), azwi-proxy must answer at the metadata address. Who
+answers at the port itself is asked only to say what is wrong when it does not.
 """
 
 import errno
@@ -15,13 +16,16 @@ from collections.abc import Callable
 from azwi_common import contract
 from azwi_init.errors import InitError, NotRedirected, PortTaken
 
-# Everything below is local to the pod and takes microseconds when it works; together, and tried
-# twice, the limits stay below the 10 s that the whole program may take.
-CONNECT = 2.0
+# Everything below is local to the pod and takes microseconds when it works; three connections that
+# hang, one after the other, stay below the time that the whole program may take.
+CONNECT = 1.5  # a first packet that was lost is sent again after 1 s
 ARRIVE = 1.0
 ANSWER = 1.5
 PAUSE = 0.25
+SILENCE = 0.1
+"""For one connection: our bytes are sent before it is accepted, a silent one must not cost more."""
 _HEAD = 8192  # bytes; an answer of azwi-proxy has a head of about 150
+_BY_ANOTHER = "was answered by somebody else"
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 Address = tuple[str, int]
@@ -31,7 +35,7 @@ def prove(metadata: Address, proxy_port: int) -> str:
     """How it was proven that ``metadata`` is redirected to ``proxy_port``; InitError if not."""
     listener = _listen(proxy_port)
     if listener is None:
-        _twice(lambda: _ask_proxy(metadata, proxy_port))
+        _ask_proxy(metadata, proxy_port)
         return "azwi-proxy answered"
     with listener:
         _twice(lambda: _see_own_bytes(metadata, listener))
@@ -83,7 +87,7 @@ def _see_own_bytes(metadata: Address, listener: socket.socket) -> None:
                 return
     except OSError as error:
         raise _not_redirected(metadata, _outcome(error)) from error
-    raise _not_redirected(metadata, "was answered by somebody else")
+    raise _not_redirected(metadata, _BY_ANOTHER)
 
 
 def _connection(metadata: Address) -> socket.socket:
@@ -107,7 +111,7 @@ def _arrives(listener: socket.socket, nonce: bytes) -> bool:
             with arrived:
                 # the reset leaves no TIME_WAIT behind that would keep the proxy from the port
                 arrived.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
-                arrived.settimeout(left)
+                arrived.settimeout(min(left, SILENCE))
                 if arrived.recv(len(nonce), socket.MSG_WAITALL) == nonce:
                     return True
         except OSError:  # nobody came, or came and left
@@ -116,17 +120,31 @@ def _arrives(listener: socket.socket, nonce: bytes) -> bool:
 
 
 def _ask_proxy(metadata: Address, port: int) -> None:
+    try:
+        _twice(lambda: _see_proxy(metadata))
+    except NotRedirected as error:
+        if outcome := _unless_proxy(("127.0.0.1", port)):
+            raise _port_taken(port, outcome) from error
+        raise
+
+
+def _see_proxy(metadata: Address) -> None:
+    if outcome := _unless_proxy(metadata):
+        raise _not_redirected(metadata, outcome)
+
+
+def _unless_proxy(address: Address) -> str:
+    """What came of a request to ``address``; nothing when azwi-proxy answered it."""
     request = (
-        f"GET {contract.READY_PATH} HTTP/1.1\r\nHost: {metadata[0]}\r\nConnection: close\r\n\r\n"
+        f"GET {contract.READY_PATH} HTTP/1.1\r\nHost: {address[0]}\r\nConnection: close\r\n\r\n"
     )
     try:
-        with _connection(metadata) as connection:
+        with _connection(address) as connection:
             connection.sendall(request.encode())
             head = _head(connection)
     except OSError as error:
-        raise _port_taken(port, f"a connection there {_outcome(error)}") from error
-    if not is_proxy(head):
-        raise _port_taken(port, "something else answers at the metadata address")
+        return _outcome(error)
+    return "" if is_proxy(head) else _BY_ANOTHER
 
 
 def _head(connection: socket.socket) -> bytes:
@@ -161,8 +179,8 @@ def _not_redirected(metadata: Address, outcome: str) -> NotRedirected:
     )
 
 
-def _port_taken(port: int, seen: str) -> PortTaken:
+def _port_taken(port: int, outcome: str) -> PortTaken:
     return PortTaken(
-        f"port {port} is taken by something that is not azwi-proxy ({seen})",
+        f"port {port} is taken by something that is not azwi-proxy (a connection there {outcome})",
         "free that port, or give the proxy another PROXY_PORT",
     )

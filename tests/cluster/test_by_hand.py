@@ -56,6 +56,21 @@ def test_azure_identity_gets_a_token_of_the_pods_identity(app: Namespace, entra:
     assert claims["tid"] == entra.announced["tenantId"]
 
 
+def test_legacy_iptables_work_in_the_image_with_net_raw_beside_net_admin(
+    namespace: Namespace, example: Example
+) -> None:
+    objects = example(namespace)
+    init = objects[1]["spec"]["initContainers"][0]
+    init["env"].append({"name": "AZWI_IPTABLES_MODE", "value": "legacy"})
+    init["securityContext"]["capabilities"]["add"].append("NET_RAW")
+    namespace.apply(*objects)
+    namespace.wait("pod/app", READY)
+    done = json.loads(namespace.logs("app", "azwi-proxy-init"))
+    assert (done["backend"], done["proof"]) == ("legacy", "own bytes arrived")
+    answer = json.loads(namespace.execute("app", "app", *CURL, URL + "https://vault.azure.net"))
+    assert answer["resource"] == "https://vault.azure.net"
+
+
 def test_another_service_account_gets_no_token(namespace: Namespace, example: Example) -> None:
     account, pod = example(namespace)
     account["metadata"]["name"] = pod["spec"]["serviceAccountName"] = "stranger"

@@ -61,6 +61,17 @@ while True:
         break
 """
 
+OWNER = """
+import ctypes, sys, time
+nft = ctypes.CDLL("libnftables.so.1")
+nft.nft_ctx_new.restype = ctypes.c_void_p
+context = ctypes.c_void_p(nft.nft_ctx_new(0))
+text = "table %s { flags owner\\n chain output { } \\n}" % sys.argv[1]
+if nft.nft_run_cmd_from_buffer(context, text.encode()) == 0:
+    print("ready", flush=True)
+    time.sleep(120)
+"""
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -151,6 +162,10 @@ class Pod:
     def serve(self, *places: str) -> None:
         """Listen at places, each "ip:port:name", and answer with the name until the test ends."""
         self._start(self._inside(sys.executable, "-ISc", SERVER, *places))
+
+    def own_table(self, name: str) -> None:
+        """Make a table that belongs to a process, until the test ends."""
+        self._start(self._inside(sys.executable, "-ISc", OWNER, name))
 
     def ask(self, ip: str = METADATA, port: int = 80, uid: int = 0) -> str:
         """Who answers this user at ``ip:port``: a name given to ``serve``, or an error's name."""

@@ -13,6 +13,13 @@ libnftables.LIBRARY = "libnftables.so.missing"
 from azwi_init.__main__ import main
 sys.exit(main())
 """
+AS_A_USER = """
+import os, sys
+from azwi_init import libiptc, libnftables  # the user may not be able to read them
+from azwi_init.__main__ import main
+os.setuid(1000)
+sys.exit(main())
+"""
 ON_READ_ONLY_ROOT = 'mount -o remount,ro,bind / && ! touch /etc/x 2>/dev/null && exec "$@"'
 
 
@@ -57,6 +64,20 @@ def test_legacy_without_net_admin_is_a_sentence_and_a_failure(pod: Any) -> None:
     assert outcome.sentence == (
         "ip_tables refuses this container:"
         " add the capabilities NET_ADMIN and NET_RAW to the init container."
+    )
+
+
+@pytest.mark.parametrize("flags", [(), ("--cleanup",)])
+@pytest.mark.parametrize("mode", ["nft", "legacy"])
+def test_a_user_whom_added_capabilities_do_not_reach_is_told_to_run_as_root(
+    pod: Any, mode: str, flags: tuple[str, ...]
+) -> None:
+    outcome = pod.python("-c", AS_A_USER, *flags, AZWI_IPTABLES_MODE=mode)
+
+    assert outcome.code == 1
+    assert (
+        ": run the init container as UID 0 (runAsUser: 0; it is 1000, which added capabilities do"
+        " not reach), and add the capability NET_" in outcome.sentence
     )
 
 

@@ -72,6 +72,36 @@ def test_rules_that_somebody_changed_are_set_anew(pod: Any) -> None:
 
 
 @pytest.mark.netns
+def test_a_table_of_our_name_that_sleeps_is_set_anew(pod: Any) -> None:
+    # libnftables 1.0.6 lists the flag as broken JSON
+    text = pod.init("--dry-run").output.replace("ip azwi {", "ip azwi {\n flags dormant\n")
+    pod.do("nft", "-f", "-", given=text)
+
+    outcome = pod.init(AZWI_IPTABLES_MODE="nft")
+
+    assert (outcome.code, outcome.lines[0]["changed"]) == (0, True)
+    assert "dormant" not in pod.ruleset()
+
+
+@pytest.mark.netns
+@pytest.mark.parametrize(
+    ("mode", "flags"), [("auto", ()), ("nft", ()), ("legacy", ()), ("auto", ("--cleanup",))]
+)
+def test_a_table_of_our_name_that_another_process_owns_is_a_sentence_and_a_failure(
+    pod: Any, mode: str, flags: tuple[str, ...]
+) -> None:
+    pod.own_table("ip azwi")
+
+    outcome = pod.init(*flags, AZWI_IPTABLES_MODE=mode)
+
+    assert outcome.code == 1
+    assert outcome.sentence == (
+        "nf_tables did not take the change (Could not process rule: Operation not permitted):"
+        " end the process in this pod that owns the table ip azwi."
+    )
+
+
+@pytest.mark.netns
 def test_tables_of_others_stay_as_they_are(pod: Any) -> None:
     theirs = "table ip theirs {\n\tchain output {\n\t\tip daddr 10.0.0.1 drop\n\t}\n}\n"
     pod.do("nft", "-f", "-", given=theirs)
@@ -138,6 +168,23 @@ def test_a_kernel_without_netfilters_netlink_has_no_support(
 
     with pytest.raises(errors.NotSupported, match=r"nf_tables does not work here \(Protocol not"):
         libnftables.NfTables()
+
+
+def test_a_profile_that_refuses_netlink_sockets_is_told_from_missing_modules(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse() -> int:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr(libnftables, "_errno_of_generation", refuse)
+
+    with pytest.raises(errors.NotSupported) as caught:
+        libnftables.NfTables()
+
+    assert str(caught.value) == (
+        "nf_tables cannot be reached (Permission denied for a netlink socket): let the init"
+        " container's seccomp, AppArmor or SELinux profile allow AF_NETLINK."
+    )
 
 
 def test_an_image_without_the_library_has_no_support(monkeypatch: pytest.MonkeyPatch) -> None:

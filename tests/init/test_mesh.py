@@ -21,6 +21,15 @@ COMMIT
 """
 
 
+NATIVE_MESH = f"""table inet mesh {{
+ chain output {{
+  type nat hook output priority -100; policy accept;
+  meta l4proto tcp meta skuid != {MESH_UID} ip daddr != 127.0.0.1 redirect to :15001
+ }}
+}}
+"""
+
+
 def install_mesh(pod: Pod, backend: str) -> None:
     pod.do(f"iptables-{backend}-restore", "--noflush", given=MESH)
 
@@ -59,6 +68,25 @@ def test_metadata_requests_reach_the_proxy_and_all_else_the_mesh(
     assert pod.ask("203.0.113.7") == "mesh"
     assert pod.ask("203.0.113.7", uid=1501) == "mesh"
     assert pod.ask("203.0.113.7", uid=MESH_UID) == "internet"
+
+
+@pytest.mark.parametrize(
+    ("mode", "order"), [("nft", "before"), ("nft", "after"), ("legacy", "before")]
+)
+def test_metadata_requests_reach_the_proxy_beside_a_mesh_of_native_nft_rules(
+    pod: Pod, mode: str, order: str
+) -> None:
+    if order == "before":
+        pod.do("nft", "-f", "-", given=NATIVE_MESH)
+    assert pod.init(AZWI_IPTABLES_MODE=mode).code == 0
+    if order == "after":
+        pod.do("nft", "-f", "-", given=NATIVE_MESH)
+    serve_everybody(pod)
+
+    assert [pod.ask(), pod.ask(uid=MESH_UID), pod.ask(uid=1501)] == [
+        *("azwi-proxy", "azwi-proxy", "imds")
+    ]
+    assert [pod.ask("203.0.113.7"), pod.ask("203.0.113.7", uid=MESH_UID)] == ["mesh", "internet"]
 
 
 def test_legacy_rules_win_over_a_legacy_mesh_that_appends_its_own_later(pod: Pod) -> None:

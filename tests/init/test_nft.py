@@ -76,6 +76,10 @@ def other_port(items: list[Any]) -> None:
     items[4]["rule"]["expr"][-1] = {"redirect": {"port": 8001}}
 
 
+def sleeping(items: list[Any]) -> None:
+    items[1]["table"]["flags"] = "dormant"
+
+
 def no_comment(items: list[Any]) -> None:
     del items[4]["rule"]["comment"]
 
@@ -91,6 +95,7 @@ def no_comment(items: list[Any]) -> None:
         other_order,
         additional_rule,
         other_port,
+        sleeping,
         no_comment,
     ],
 )
@@ -102,3 +107,9 @@ def test_a_listing_with_anything_changed_does_not_show_the_plan(
     change(changed["nftables"])
 
     assert not nft.shows(json.dumps(changed), plan)
+
+
+def test_a_listing_that_cannot_be_read_does_not_show_the_plan(plan: rules.Plan) -> None:
+    broken = '{"nftables": [{"table": {"family": "ip", "name": "azwi", "flags": \n'
+
+    assert not nft.shows(broken, plan)

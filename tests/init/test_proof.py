@@ -141,6 +141,21 @@ def test_requests_of_apps_that_come_meanwhile_do_not_disturb_the_proof(free_port
         assert proof.prove(("127.0.0.1", free_port), free_port) == "own bytes arrived"
 
 
+def test_connections_that_stay_silent_do_not_disturb_the_proof(
+    free_port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect = proof._connection
+    with contextlib.ExitStack() as stack:
+
+        def after_a_silent_one(metadata: proof.Address) -> socket.socket:
+            stack.enter_context(connect(metadata))
+            return connect(metadata)
+
+        monkeypatch.setattr(proof, "_connection", after_a_silent_one)
+
+        assert proof.prove(("127.0.0.1", free_port), free_port) == "own bytes arrived"
+
+
 @pytest.mark.usefixtures("impatient")
 def test_requests_of_apps_that_come_meanwhile_are_no_proof(free_port: int) -> None:
     with (
@@ -207,6 +222,27 @@ def test_init_runs_again_beside_a_running_proxy(pod: Any) -> None:
 
 
 @pytest.mark.netns
+def test_a_redirect_that_others_rules_take_from_a_running_proxy_is_not_blamed_on_its_port(
+    pod: Any,
+) -> None:
+    pod.do(
+        "nft",
+        "add table ip t; add chain ip t o { type nat hook output priority -150; };"
+        " add rule ip t o ip daddr 169.254.169.254 tcp dport 80 redirect to :15001",
+    )
+    pod.serve("127.0.0.1:8000:azwi-proxy", "127.0.0.1:15001:mesh")
+
+    outcome = pod.init()
+
+    assert outcome.code == 1
+    assert outcome.sentence == (
+        "the rules are set, but a connection to 169.254.169.254:80 did not arrive at the proxy's"
+        " port: it was answered by somebody else: look for a default route, and for rules of a"
+        " service mesh or CNI that come first."
+    )
+
+
+@pytest.mark.netns
 def test_a_taken_port_is_a_sentence_and_a_failure(pod: Any) -> None:
     pod.serve("127.0.0.1:8000:nginx")
 
@@ -214,8 +250,8 @@ def test_a_taken_port_is_a_sentence_and_a_failure(pod: Any) -> None:
 
     assert outcome.code == 1
     assert outcome.sentence == (
-        "port 8000 is taken by something that is not azwi-proxy (something else answers at the"
-        " metadata address): free that port, or give the proxy another PROXY_PORT."
+        "port 8000 is taken by something that is not azwi-proxy (a connection there was"
+        " answered by somebody else): free that port, or give the proxy another PROXY_PORT."
     )
 
 
