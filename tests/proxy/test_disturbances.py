@@ -47,8 +47,10 @@ class Client(threading.Thread):
                     connection.connect()
             except ConnectionRefusedError:
                 return
+            asked = None
             try:
                 connection.request("GET", self._target, headers={"Metadata": "true"})
+                asked = time.monotonic()
                 answer = connection.getresponse()
                 answer.read()
                 self.seen[str(answer.status)] += 1
@@ -56,7 +58,7 @@ class Client(threading.Thread):
             except (OSError, HTTPException) as error:
                 # The kernel may take a connection that no process comes to accept any more.
                 lost = type(error).__name__ if served else NOT_ACCEPTED
-                paused = served and time.monotonic() - answered > server.FAREWELL
+                paused = served and (asked or time.monotonic()) - answered > server.FAREWELL
                 self.seen[PAUSED if paused else lost] += 1
                 connection.close()
 

@@ -45,7 +45,7 @@ def amount(quantity: Any) -> Decimal | None:
     return _amount(str(quantity)[:64])
 
 
-@lru_cache(maxsize=256)  # pods repeat themselves; this is a third of an admission's time
+@lru_cache(maxsize=256)  # pods repeat themselves, and Decimal is slow
 def _amount(quantity: str) -> Decimal | None:
     found = _QUANTITY.fullmatch(quantity)
     if not found:
