@@ -1,17 +1,17 @@
 """Talks to Entra ID, or to an AKS token proxy in its place: one exchange, from file to token.
 
-msal builds the request and reads the answer, in a thread of a pool of its own; its HTTP goes
-through ``transport``, which hands each POST to aiohttp on the event loop. So there is one TLS
-stack, every phase has a timeout, and a thread never outlives its exchange for long.
+msal writes the request and reads the answer; ``transport`` sends the one and receives the other, by
+aiohttp. msal would wait for its HTTP client: so it is asked twice, the first time to hear what it
+would send, and once the answer is there (``transport.Client``). No thread, and one TLS stack.
 """
 
 import asyncio
 import base64
 import binascii
+import contextlib
 import json
 import logging
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import msal
@@ -35,7 +35,6 @@ class Entra:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._transport = transport.Transport(settings)
-        self._pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="exchange")
         self._busy = 0
 
     async def start(self) -> None:
@@ -43,9 +42,8 @@ class Entra:
         await self._transport.start()
 
     async def close(self) -> None:
-        """Close the session; threads that still run end at their next step."""
+        """Close the session."""
         await self._transport.close()
-        self._pool.shutdown(wait=False, cancel_futures=True)
 
     async def exchange(self, identity: Identity, scope: str) -> tokens.Token:
         """One token; raises errors.TokenError. Takes 10 s at most, whatever the network does."""
@@ -67,9 +65,7 @@ class Entra:
         deadline = asyncio.get_running_loop().time() + WHOLE
         for last_try in (False, True):
             try:
-                return await asyncio.get_running_loop().run_in_executor(
-                    self._pool, self._acquire, identity, scope
-                )
+                return await self._acquire(identity, scope)
             except (errors.StaleAssertion, transport.Interrupted) as error:
                 left = deadline - asyncio.get_running_loop().time()
                 if last_try or left < RETRY_LEFT:
@@ -77,25 +73,34 @@ class Entra:
                 log.info("one more try", extra={"fields": {"reason": error.reason}})
         raise AssertionError("unreachable")
 
-    def _acquire(self, identity: Identity, scope: str) -> tokens.Token:
-        """Runs in a thread: read the file, let msal exchange it, date the token."""
+    async def _acquire(self, identity: Identity, scope: str) -> tokens.Token:
+        """Read the file, exchange what it holds, date the token."""
         assertion = read_assertion(self._settings.token_file)
-        asked = _asked(identity, scope, assertion)
+        http = transport.Client()
+        with contextlib.suppress(transport.NotYet):
+            self._ask_msal(identity, scope, assertion, http)
+        await asyncio.sleep(0)  # what is stored is answered before a connection is set up
         sent = tokens.now()
         try:
-            # A client for each exchange: no cache and no throttle beside the store's own.
-            client = msal.ConfidentialClientApplication(
-                identity.client_id,
-                authority=f"{self._settings.authority}/{identity.tenant_id}",
-                client_credential={"client_assertion": lambda: assertion},
-                instance_discovery=False,
-                azure_region=False,  # MSAL_FORCE_REGION would send the assertion to another host
-                http_client=self._transport,
-            )
-            answer = client.acquire_token_for_client([scope])
+            http.answer = await self._transport.send(http.request)
         except transport.Answered as said:
-            raise _error_of(said, asked) from None
-        return _token(answer, sent)
+            raise _error_of(said, _asked(identity, scope, assertion)) from None
+        return _token(self._ask_msal(identity, scope, assertion, http), sent)
+
+    def _ask_msal(
+        self, identity: Identity, scope: str, assertion: str, http: transport.Client
+    ) -> Mapping[str, Any]:
+        # An application for each question: no cache and no throttle beside the store's own.
+        application = msal.ConfidentialClientApplication(
+            identity.client_id,
+            authority=f"{self._settings.authority}/{identity.tenant_id}",
+            client_credential={"client_assertion": lambda: assertion},
+            instance_discovery=False,
+            azure_region=False,  # MSAL_FORCE_REGION would send the assertion to another host
+            http_client=http,
+        )
+        answer: Mapping[str, Any] = application.acquire_token_for_client([scope])
+        return answer
 
 
 def read_assertion(path: str) -> str:

@@ -8,7 +8,6 @@ import logging
 import os
 import resource
 import signal
-import sys
 import threading
 
 import uvloop
@@ -20,7 +19,6 @@ from azwi_proxy.settings import Settings
 
 IN_FLIGHT = 11.0  # seconds; an exchange takes 10 at most
 CLOSING = 1.0  # seconds; everything worth finishing has been finished by then
-SWITCH = 0.0002  # seconds a thread of msal's may hold the interpreter while answers wait; 5 ms else
 
 log = logging.getLogger("azwi_proxy")
 
@@ -70,7 +68,6 @@ async def _live(app: application.App, settings: Settings, stop: asyncio.Event) -
     """From ready to drained."""
     gc.freeze()  # what is imported stays: the collector need not look at it again
     gc.collect()  # counts what is left, so that later ones come soon and are short
-    sys.setswitchinterval(SWITCH)
     fields = {"port": settings.port, "version": __version__, "forward": settings.forward}
     log.info("listening", extra={"fields": fields})
     prefetch = asyncio.create_task(app.prefetch())

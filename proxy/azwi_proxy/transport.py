@@ -1,7 +1,7 @@
-"""msal's HTTP client: called in a thread, works on the event loop through aiohttp.
+"""Sends what msal would send, by aiohttp, and hands msal the answer.
 
-Sends a POST to the configured host and nowhere else, with a limit on every phase. A status other
-than 200 is raised as `Answered`, which passes through msal untouched; what the network does wrong
+To the configured host and nowhere else, with a limit on every phase. A status other than 200 is
+raised as `Answered` and never shown to msal, which would lose it; what the network does wrong
 becomes one of ``errors`` here, with a sentence that names the host.
 """
 
@@ -11,7 +11,6 @@ import json
 import os
 import ssl
 from collections.abc import Mapping
-from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, Never
 from urllib.parse import urlsplit
@@ -36,11 +35,24 @@ class Interrupted(errors.Unavailable):
 
 
 class Answered(Exception):
-    """An answer that is not 200. Raised through msal, which would lose status and headers."""
+    """An answer that is not 200."""
 
     def __init__(self, status: int, text: str, retry_after: str) -> None:
         self.status, self.text, self.retry_after = status, text, retry_after
         super().__init__(f"status {status}")
+
+
+class NotYet(Exception):
+    """Raised through msal in place of an answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What msal would post."""
+
+    url: str
+    form: Mapping[str, str]
+    headers: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +65,39 @@ class Response:
 
     def raise_for_status(self) -> None:
         """Never has a reason to: other statuses are raised as Answered."""
+
+
+class Client:
+    """The ``http_client`` of msal for one exchange: waits for nothing.
+
+    Notes the ``request`` and raises NotYet, which msal lets pass; later it gives the ``answer``.
+    """
+
+    request: Request
+    answer: Response | None = None
+
+    def get(self, url: str, **_: Any) -> Response:
+        """Answer msal's discovery without a call.
+
+        The v2 token endpoint has one path on every host, an AKS token proxy serves no discovery
+        document, and a request less is a failure less.
+        """
+        tenant = url.removesuffix("/v2.0/.well-known/openid-configuration")
+        document = {
+            "issuer": f"{tenant}/v2.0",
+            "authorization_endpoint": f"{tenant}/oauth2/v2.0/authorize",
+            "token_endpoint": f"{tenant}/oauth2/v2.0/token",
+        }
+        return Response(200, json.dumps(document), {})
+
+    def post(
+        self, url: str, *, data: Mapping[str, str], headers: Mapping[str, str], **_: Any
+    ) -> Response:
+        """The answer, once there is one; raises NotYet before."""
+        if self.answer is None:
+            self.request = Request(url, data, headers)
+            raise NotYet
+        return self.answer
 
 
 def _essence(text: str) -> str:
@@ -78,7 +123,7 @@ class _Resolver(aiohttp.ThreadedResolver):
 
 
 class Transport:
-    """The ``http_client`` of msal: called in threads, works on the event loop."""
+    """The way to Entra ID, or to an AKS token proxy in its place."""
 
     def __init__(self, settings: Settings) -> None:
         proxied = settings.token_proxy
@@ -97,9 +142,8 @@ class Transport:
     async def start(self) -> None:
         """Open the session; raises errors.Unavailable where a CA file cannot be used."""
         self._trust.context()
-        self._loop = asyncio.get_running_loop()
         self._session = aiohttp.ClientSession(
-            # No limit of its own: the thread pool bounds it.
+            # No limit of its own: ``entra`` has one.
             connector=aiohttp.TCPConnector(limit=0, resolver=_Resolver()),
             headers={"User-Agent": f"{contract.SERVER_NAME}/{__version__}"},
             timeout=aiohttp.ClientTimeout(total=WHOLE, sock_connect=CONNECT),
@@ -110,37 +154,13 @@ class Transport:
         """Close the session and its connections."""
         await self._session.close()
 
-    def get(self, url: str, **_: Any) -> Response:
-        """Answer msal's discovery without a call.
-
-        The v2 token endpoint has one path on every host, an AKS token proxy serves no discovery
-        document, and a request less is a failure less.
-        """
-        tenant = url.removesuffix("/v2.0/.well-known/openid-configuration")
-        document = {
-            "issuer": f"{tenant}/v2.0",
-            "authorization_endpoint": f"{tenant}/oauth2/v2.0/authorize",
-            "token_endpoint": f"{tenant}/oauth2/v2.0/token",
-        }
-        return Response(200, json.dumps(document), {})
-
-    def post(
-        self, url: str, *, data: Mapping[str, str], headers: Mapping[str, str], **_: Any
-    ) -> Response:
-        """Send the exchange; raises Answered for another status than 200, or errors.Unavailable."""
-        posted: Future[Response] = asyncio.run_coroutine_threadsafe(
-            self._post(url, data, headers), self._loop
-        )
-        return posted.result()
-
-    async def _post(
-        self, url: str, data: Mapping[str, str], headers: Mapping[str, str]
-    ) -> Response:
+    async def send(self, request: Request) -> Response:
+        """Send an exchange; raises Answered for another status than 200, or errors.Unavailable."""
         try:
             async with self._session.post(
-                URL(self._address(url), encoded=True),
-                data=dict(data),
-                headers=dict(headers),
+                URL(self._address(request.url), encoded=True),
+                data=dict(request.form),
+                headers=dict(request.headers),
                 ssl=self._trust.context(),
                 server_hostname=self._sni,
                 proxy=self._proxy,

@@ -557,11 +557,16 @@ def test_an_expired_assertion_is_read_again_and_tried_once_more(
 
 @pytest.mark.parametrize("skew", [-30, 0, 30])
 def test_the_times_of_a_token_hold_by_this_nodes_clock(
-    shared: Proxy, emulator: Emulator, skew: int
+    emulator: Emulator, start_proxy: StartProxy, tmp_path: Path, skew: int
 ) -> None:
+    _, _, namespace, name = emulator.announced["subject"].split(":")
+    asked = ServiceAccountTokenRequest(namespace=namespace, name=name, not_before_seconds=-60)
+    file = tmp_path / "token"  # one that was made before Entra ID's clock began, too
+    file.write_text(emulator.control.service_account_token(asked))
+    proxy = start_proxy(emulator.environment, AZURE_FEDERATED_TOKEN_FILE=str(file))
     emulator.control.shape_access_tokens(AccessTokenShape(lifetime_seconds=4000))
     emulator.control.fault(Fault(kind="skew", seconds=skew))
-    answered = shared.token(cold_resource())
+    answered = proxy.token(cold_resource())
     now = time.time()
     assert answered.status == 200
     assert abs(int(answered.json["expires_on"]) - (now + 4000)) <= 35
@@ -639,7 +644,7 @@ def test_ca_text_that_is_none_is_exit_2(
 # --- The end -------------------------------------------------------------------------------------
 
 
-async def test_no_more_exchanges_run_than_there_are_threads(
+async def test_no_more_exchanges_run_at_once_than_may(
     emulator: Emulator, serve_app: ServeApp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(entra, "AT_ONCE", 2)
@@ -650,6 +655,23 @@ async def test_no_more_exchanges_run_than_there_are_threads(
             *(asyncio.to_thread(ask_raw, port, f"{line}{n}", "Metadata: true") for n in range(3))
         )
     assert sorted(status for status, _, _ in answers) == [200, 200, 429]
+
+
+def test_exchanges_that_hang_take_no_threads(emulator: Emulator, start_proxy: StartProxy) -> None:
+    proxy = start_proxy(emulator.environment)
+    assert proxy.token(cold_resource()).status == 200
+    before = _threads(proxy)
+    emulator.control.fault(Fault(kind="latency", seconds=2))
+    seen = len(emulator.control.exchanges())
+    with ThreadPoolExecutor(10) as pool:
+        asked = [pool.submit(proxy.token, cold_resource()) for _ in range(10)]
+        until(lambda: len(emulator.control.exchanges()) == seen + 10)
+        assert _threads(proxy) == before
+        assert [answered.result().status for answered in asked] == [200] * 10
+
+
+def _threads(proxy: Proxy) -> int:
+    return len(os.listdir(f"/proc/{proxy.process.pid}/task"))
 
 
 def test_it_ends_in_time_while_an_exchange_hangs(

@@ -18,7 +18,7 @@ def settings(**variables: str) -> Settings:
 
 
 def test_discovery_is_answered_without_a_call() -> None:
-    answer = Transport(settings()).get(f"{TENANT}/v2.0/.well-known/openid-configuration")
+    answer = transport.Client().get(f"{TENANT}/v2.0/.well-known/openid-configuration")
     assert json.loads(answer.text)["token_endpoint"] == f"{TENANT}/oauth2/v2.0/token"
 
 
