@@ -1,10 +1,10 @@
 """Stored tokens, and a healthy identity's exchange, while 200 exchanges of other identities hang.
 
 Twenty exchanges a second may begin, and each is given up after ten: so 200 is as many as there are.
-Alone and meanwhile take turns, since a machine is not the same for two minutes. Clients ask with
-the same head each time (`replay` answers), or with an ID of each request's own, as the SDKs do.
+Alone and meanwhile take turns, since a machine is not the same for two minutes.
 """
 
+import itertools
 import json
 import statistics
 import threading
@@ -21,8 +21,6 @@ from azwi_emulator.messages import Fault
 HANGING = 200
 PER_SECOND = 18  # two a second are left for the healthy identity
 TURNS, ROUNDS, SECONDS, EXCHANGES = 3, 3, 2, 5
-NUMBERED = servers.BENCH / "numbered.lua"
-HITS = [(heads, connections) for heads in ("same head", "own ID") for connections in (16, 64)]
 ELSEWHERE = str(uuid.uuid5(uuid.NAMESPACE_DNS, "tenant.example"))
 
 
@@ -64,11 +62,11 @@ class Measured:
 
     def turn(self, pid: int, port: int) -> None:
         """Measure every row once more."""
-        for heads, connections in HITS:
-            more = ["-s", str(NUMBERED)] if heads == "own ID" else ["-H", "Metadata: true"]
-            p99 = self.milliseconds[f"p99 of stored tokens, {heads}, {connections} connections"]
+        for own_id, connections in itertools.product((False, True), (16, 64)):
+            suffix = ", own IDs" if own_id else ""
+            p99 = self.milliseconds[f"p99 of stored tokens, {connections} connections{suffix}"]
             for _ in range(ROUNDS):
-                done = servers.wrk(pid, connections, SECONDS, *more, servers.url(port))
+                done = servers.for_tokens(pid, port, connections, SECONDS, own_id=own_id)
                 p99.append(done.p99_ms)
         for _ in range(EXCHANGES):
             began = time.monotonic()

@@ -23,6 +23,7 @@ FIELDS = (
     ("p99, ms", "p99_ms", ".2f"),
     ("CPU for each, µs", "cpu_us", ".0f"),
 )
+OWN_ID = BENCH / "own_id.lua"  # each request with another x-ms-client-request-id, as SDKs send it
 CLIENTS_CORE, SERVERS_CORE = "0", "1"
 
 
@@ -64,9 +65,12 @@ def wrk(pid: int, connections: int, seconds: int, *more: str) -> Round:
     return Round(float(_found(r"Requests/sec:\s+([\d.]+)", done)), p99, cpu)
 
 
-def for_tokens(pid: int, port: int, connections: int, seconds: int) -> Round:
+def for_tokens(
+    pid: int, port: int, connections: int, seconds: int, *, own_id: bool = False
+) -> Round:
     """The same for tokens of the proxy, or of the bare server in its place."""
-    return wrk(pid, connections, seconds, "-H", "Metadata: true", url(port))
+    more = ("-s", str(OWN_ID)) if own_id else ("-H", "Metadata: true")
+    return wrk(pid, connections, seconds, *more, url(port))
 
 
 def compare(rounds: Sequence[tuple[Round, Round]], suffix: str = "") -> None:

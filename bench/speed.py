@@ -1,5 +1,7 @@
 """A token from the store, beside a bare server that answers as many bytes: rounds in turn."""
 
+import itertools
+
 import servers
 
 ROUNDS = 5
@@ -13,12 +15,15 @@ def report() -> None:
         print(f"| token from the store, {length} bytes | bare | azwi-proxy | ratio |")
         print("|---|---|---|---|")
         with servers.bare(length) as (bare, bare_port):
-            for connections in (1, 16, 64):
+            for own_id, connections in itertools.product((False, True), (1, 16, 64)):
                 rounds = [
                     (
-                        servers.for_tokens(bare.pid, bare_port, connections, SECONDS),
-                        servers.for_tokens(ours.pid, port, connections, SECONDS),
+                        servers.for_tokens(
+                            bare.pid, bare_port, connections, SECONDS, own_id=own_id
+                        ),
+                        servers.for_tokens(ours.pid, port, connections, SECONDS, own_id=own_id),
                     )
                     for _ in range(ROUNDS)
                 ]
-                servers.compare(rounds, f", {connections} connections")
+                suffix = ", own IDs" if own_id else ""
+                servers.compare(rounds, f", {connections} connections{suffix}")

@@ -1,12 +1,13 @@
 """Answers again, byte for byte, what was answered from the token store within this same second.
 
-A client that asks in a loop sends the same head every time. Parsing it again would give the same
-request, the store the same token, and the body the same seconds: so ``server`` may send the same
-answer without any of it. Nothing outlives its second; whatever is not exactly one plain GET head
-on an idle connection takes the long way. Nor is anything kept for a head that comes for the first
-time: SDKs that put an id of its own into each request never send one twice.
+A client that asks in a loop sends the same head every time, but for the ID that SDKs give each
+request. Parsing it again would give the same request, the store the same token, and the body the
+same seconds: so ``server`` may send the same answer without any of it. Nothing outlives its second;
+whatever is not exactly one plain GET head on an idle connection takes the long way. Nor is anything
+kept for a head that comes for the first time: some differ in what only their client knows.
 """
 
+import re
 import time
 from array import array
 from collections.abc import Callable
@@ -17,10 +18,17 @@ SEEN = 1024  # heads that are known to have come, by a hash
 _END = b"\r\n\r\n"
 # A body, or a change of protocol, would begin behind the head.
 _NOT_PLAIN = (b"content-length", b"transfer-encoding", b"upgrade", b"expect")
+# Whole lines that tell requests apart for whoever reads logs. They say nothing to us or to aiohttp;
+# more than two stay: aiohttp counts lines.
+_ID = re.compile(
+    rb"\r\n(?i:x-ms-(?:client-|correlation-|)request-id|(?:x-|client-|)request-id"
+    rb"|(?:x-|)correlation-id|traceparent): [!-~]+(?=\r\n)"
+)
+_IDS = 2
 
 
 class Replay:
-    """Answers of the current second, by the bytes of the request's head."""
+    """Answers of the current second, by the bytes of the request's head (``without_ids``)."""
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
@@ -58,6 +66,11 @@ class Replay:
         """How many answers were sent again since the last call; for metrics."""
         count, self._count = self._count, 0
         return count
+
+
+def without_ids(head: bytes) -> bytes:
+    """A plain head without the lines that are another in each of a client's requests."""
+    return _ID.sub(b"", head, _IDS)
 
 
 def is_plain_head(data: bytes) -> bool:

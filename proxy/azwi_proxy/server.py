@@ -16,7 +16,7 @@ from aiohttp.http_parser import RawRequestMessage
 from aiohttp.web_protocol import RequestHandler
 
 from azwi_proxy import app as application
-from azwi_proxy.replay import Replay, is_plain_head
+from azwi_proxy.replay import Replay, is_plain_head, without_ids
 
 IDLE = 75.0  # seconds; also ends a request head that trickles in
 BACKLOG = 1024  # connections the kernel may hold for us: a thousand clients may start at once
@@ -46,19 +46,22 @@ class _Protocol(RequestHandler):
         self._unanswered = 0
         """Requests that were given to the parser and have no whole answer yet."""
         self._head = b""
-        """The one such request, if it came when there was no other."""
+        """The one such request, less its ID, if it came when there was no other."""
 
     def data_received(self, data: bytes) -> None:
         """Answer a known head at once; give everything else to the parser."""
         if self._plain:
-            idle = not (self._unanswered or self._close or self._force_close or self._paused)
-            known = idle and not self._site.ending and self._replay.answer(data)
+            busy = self._unanswered or self._close or self._force_close or self._paused
+            idle = not (busy or self._site.ending)
+            known = self._replay.answer(data) if idle else None
+            if known is None:
+                self._plain = is_plain_head(data)
+                self._head = without_ids(data) if idle and self._plain else b""
+                known = self._replay.answer(self._head)
             if known and self.transport is not None:
                 self._next_keepalive_close_time = self._loop.time() + IDLE
                 self.transport.write(known)
                 return
-            self._plain = is_plain_head(data)
-            self._head = data if idle and self._plain else b""
             self._unanswered += 1
         super().data_received(data)
 

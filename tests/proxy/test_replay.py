@@ -3,7 +3,7 @@
 import pytest
 
 from azwi_proxy import replay
-from azwi_proxy.replay import Replay, is_plain_head
+from azwi_proxy.replay import Replay, is_plain_head, without_ids
 
 HEAD = b"GET /metadata/identity/oauth2/token?resource=x HTTP/1.1\r\nMetadata: true\r\n\r\n"
 
@@ -99,3 +99,46 @@ def test_one_get_head_is_plain() -> None:
 )
 def test_anything_else_is_not(data: bytes) -> None:
     assert not is_plain_head(data)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"x-ms-client-request-id: 7b0c5b52-1f1d-4d4e-9d56-02f5d5a0f5c1",
+        b"X-Ms-Client-Request-Id: 1",
+        b"x-ms-correlation-request-id: 1",
+        b"client-request-id: 1",
+        b"Request-Id: |1.2",
+        b"X-Request-ID: 1",
+        b"x-correlation-id: 1",
+        b"traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+    ],
+)
+def test_the_ids_of_requests_do_not_count(line: bytes) -> None:
+    assert without_ids(HEAD.replace(b"Metadata", line + b"\r\nMetadata")) == HEAD
+    assert without_ids(HEAD.replace(b"true", b"true\r\n" + line)) == HEAD
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"x-ms-client-request-id-2: 1",
+        b"my-request-id: 1",
+        b"request-id : 1",
+        b"request-id: ",
+        b"request-id: 1 2",
+        b"request-id: \xff",
+        b"request-id: a\rb",
+        b"request-id: a\n",
+        b"x-forwarded-for: request-id: 1",
+        b"connection: close",
+    ],
+)
+def test_every_other_line_counts(line: bytes) -> None:
+    head = HEAD.replace(b"Metadata", line + b"\r\nMetadata")
+    assert without_ids(head) == head
+
+
+def test_more_than_two_ids_count() -> None:
+    head = HEAD.replace(b"Metadata", b"request-id: 1\r\n" * 3 + b"Metadata")
+    assert without_ids(head) == HEAD.replace(b"Metadata", b"request-id: 1\r\nMetadata")

@@ -2,7 +2,8 @@
 
 Hypothesis writes what clients send on one or more connections, and in which pieces; both sites get
 it, turn by turn on one event loop and with a clock that stands still, and must answer the same
-bytes. The handler stands in for the app: as strict, and its answers tell the head they answer.
+bytes. The handler stands in for the app: as strict, and its answers tell the head they answer, but
+for the ID that a client gives its request.
 """
 
 import asyncio
@@ -78,7 +79,8 @@ class Side:
             imds.guard(request.headers.getall("Metadata", ()), "X-Forwarded-For" in request.headers)
         except errors.ProxyError as error:
             return web.Response(status=400, body=imds.error_answer(error))
-        seen = repr((request.method, request.version, request.raw_path, request.raw_headers, body))
+        headers = [line for line in request.raw_headers if line[0].lower() not in IDS]
+        seen = repr((request.method, request.version, request.raw_path, headers, body))
         told = hashlib.sha256(seen.encode()).hexdigest().encode()
         stored = paths.route(request.raw_path) is paths.Route.TOKEN and "new" not in request.query
         return app.StoredAnswer(told, SECOND) if stored else web.Response(body=told)
@@ -107,7 +109,8 @@ async def _talk(port: int, pieces: list[Piece]) -> tuple[bytes, bool]:
                 transport.write(data)
             for _ in range(TURNS * 2 if waits else 2):
                 await asyncio.sleep(0)
-        for _ in range(TURNS * (len(pieces) + 2)):
+        requests = sum(data.count(b"\n\r\n") for data, _ in pieces)  # a piece may hold several
+        for _ in range(TURNS * (len(pieces) + requests + 2)):
             await asyncio.sleep(0)
         return DATE.sub(b"", client.received), client.closed
 
@@ -136,6 +139,18 @@ HEADS = [
     HOST + TRUE + b"Content-\r\n Length: 3\r\n", HOST + TRUE + b"\r",
     HOST + TRUE + b"Content\xadLength: 3\r\n", HOST + TRUE + b"Sec-WebSocket-Key1: x\r\n",
 ]  # fmt: skip
+IDS = (b"x-ms-client-request-id", b"traceparent", b"request-id")
+HEADS += [
+    HOST + TRUE + b"x-ms-client-request-id: 1\r\n", HOST + TRUE + b"x-ms-client-request-id: 2\r\n",
+    HOST + b"Traceparent: 00-1-2-01\r\nrequest-id: 3\r\n" + TRUE, HOST + b"request-id: true\r\n",
+    HOST + TRUE + b"request-id: 1\r\n" * 3, HOST + TRUE + b"request-id: 1\r\n" * 200,
+    HOST + TRUE + b"request-id: 1\r\n 2\r\n", HOST + TRUE + b"request-id : 1\r\n",
+    HOST + TRUE + b"request-id: \xff\r\n", HOST + TRUE + b"request-id: a\rb\r\n",
+    HOST + TRUE + b"request-id: 1\nConnection: close\r\n", b"request-id: 1\r\n" + TRUE,
+    HOST + TRUE + b"request-id: 1\r\nConnection: close\r\n", b"request-id: 1\r\n" + HOST + TRUE,
+    HOST + TRUE + b"request-id: 1\r\nX-Forwarded-For: 1\r\n",
+    HOST + TRUE + b"request-id: 1\r\nContent-Length: 3\r\n",
+]  # fmt: skip
 LINES = [
     b"GET %b HTTP/1.1\r\n", b"GET %b HTTP/1.1\r\n", b"GET %b HTTP/1.1\r\n", b"GET %b HTTP/1.1\r\n",
     b"GET %b HTTP/1.0\r\n", b"POST %b HTTP/1.1\r\n", b"HEAD %b HTTP/1.1\r\n", b"GET %b HTTP/1.1\n",
@@ -156,10 +171,13 @@ TAILS = [
     b"\r\n",
     b"\n",
     b"x",
+    b"request-id: 1\r\n",
+    b"\r\nrequest-id: 1\r\n\r\n",
 ]
 PLAIN = b"GET " + TOKEN + b"a HTTP/1.1\r\n" + HOST + TRUE + b"\r\n"
 SLOW = b"GET " + TOKEN + b"slow HTTP/1.1\r\n" + HOST + TRUE + b"\r\n"
 REFUSED = b"GET " + TOKEN + b"a HTTP/1.1\r\n" + HOST + b"\r\n"
+OWN_ID = PLAIN[:-2] + b"x-ms-client-request-id: %d\r\n\r\n"
 PLAIN_10 = b"GET " + TOKEN + b"a HTTP/1.0\r\n" + HOST + TRUE + b"Connection: keep-alive\r\n\r\n"
 
 
@@ -237,6 +255,9 @@ async def _compare(story: Story) -> Side:
         [(b"POST /x HTTP/1.1\r\n" + HOST + b"Content-Length: 9\r\n\r\n", True), (SLOW, True)],
     ]
 )
+@example(story=[[(PLAIN, True)], [(OWN_ID % 1, True), (OWN_ID % 2 + OWN_ID % 3, True)]])
+@example(story=[[(PLAIN, True)], [(PLAIN + b"request-id: 1\r\n", True), (PLAIN, True)]])
+@example(story=[[(PLAIN, True)], [(PLAIN[:-2] + b"request-id: 1\r\n" * 200 + b"\r\n", True)]])
 @example(story=[[(SLOW, False), (REFUSED, False)], [(REFUSED, True)]])
 @example(story=[[(PLAIN, True)], [(SLOW, False), (PLAIN, False), (PLAIN, False)]])
 @example(story=[[(PLAIN, True)], [(PLAIN[:9], True), (PLAIN[9:], False), (PLAIN, False)]])
@@ -248,3 +269,5 @@ async def test_answers_that_are_sent_again_cannot_be_told_from_new_ones(story: S
 async def test_the_stories_of_these_tests_do_send_answers_again() -> None:
     told = await _compare([[(PLAIN, True)], [(PLAIN, True), (PLAIN, True)], [(PLAIN_10, True)] * 2])
     assert told.handled == 3
+    told = await _compare([[(OWN_ID % 1, True), (OWN_ID % 2, True), (PLAIN, True)]])
+    assert told.handled == 2
