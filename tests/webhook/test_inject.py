@@ -204,6 +204,47 @@ def test_the_configurations_volumes_come_with_the_sidecar_alone() -> None:
     assert [volume["name"] for volume in without["spec"]["volumes"]] == ["azure-identity-token"]
 
 
+API_TOKEN = {
+    "name": "kube-api-access-x7x2p",
+    "readOnly": True,
+    "mountPath": "/var/run/secrets/kubernetes.io/serviceaccount",
+}
+
+
+def test_what_the_api_server_would_mount_is_mounted_so_that_it_asks_once() -> None:
+    app = {"name": "app", "image": "i", "volumeMounts": [API_TOKEN]}
+    after = admitted(with_sidecar(containers=[app]))
+    for name in ("azwi-proxy-init", "azwi-proxy"):
+        assert container(after, name)["volumeMounts"][-1] == API_TOKEN
+
+
+@pytest.mark.parametrize(
+    ("pod", "mount"),
+    [
+        ({"automountServiceAccountToken": False}, {}),
+        ({}, {"name": "tokens"}),
+        ({}, {"mountPath": "/elsewhere"}),
+    ],
+)
+def test_what_it_would_not_mount_is_not(pod: dict[str, Any], mount: dict[str, Any]) -> None:
+    app = {"name": "app", "image": "i", "volumeMounts": [API_TOKEN | mount]}
+    after = admitted(with_sidecar(containers=[app], **pod))
+    assert "volumeMounts" not in container(after, "azwi-proxy-init")
+    assert len(container(after, "azwi-proxy")["volumeMounts"]) == 1
+
+
+def test_a_mount_of_the_configurations_at_its_place_stays() -> None:
+    app = {"name": "app", "image": "i", "volumeMounts": [API_TOKEN]}
+    own = {"name": "own", "mountPath": API_TOKEN["mountPath"]}
+    extra = {
+        "AZWI_PROXY_VOLUMES": '[{"name":"own","emptyDir":{}}]',
+        "AZWI_PROXY_VOLUME_MOUNTS": json.dumps([own]),
+    }
+    after = admitted(with_sidecar(containers=[app]), **extra)
+    mounts = container(after, "azwi-proxy")["volumeMounts"]
+    assert [mount for mount in mounts if mount["mountPath"] == own["mountPath"]] == [own]
+
+
 def test_a_guaranteed_pod_stays_guaranteed() -> None:
     limits = {"limits": {"cpu": "1", "memory": "1Gi"}}
     given = with_sidecar(containers=[{"name": "app", "image": "i", "resources": limits}])

@@ -18,6 +18,10 @@ from azwi_webhook.settings import Settings
 _FIRST_DEFAULT = 32  # native sidecars are on since 1.29, and a kubelet may be three versions behind
 _FIRST = 29
 
+# Of Kubernetes' own admission of service accounts.
+_API_TOKENS = "kube-api-access-"
+_API_TOKEN_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"
+
 # Variables of azwi-proxy's that azwi-proxy-init must know in the same way.
 _SHARED = (contract.METADATA_IP, contract.METADATA_PORT)
 
@@ -92,7 +96,8 @@ def operations(
     lacks_init, lacks_proxy = lacks(pod, known)
     if not (lacks_init or lacks_proxy):
         return
-    of_init, of_proxy = _containers(wishes, settings, known, _standing(pod, settings), native)
+    made = _containers(wishes, settings, known, _standing(pod, settings), native)
+    of_init, of_proxy = (_with_api_token(container, pod) for container in made)
     first = [of_init] if lacks_init else []
     proxy = [of_proxy] if lacks_proxy else []
     at = 0 if lacks_init else _behind_init(pod)
@@ -101,6 +106,32 @@ def operations(
     if not native:
         yield from patch.insert("/spec/containers", pod.containers, 0, proxy)
     yield from _pull_secrets(pod, settings)
+
+
+def _with_api_token(container: sidecar.Object, pod: pods.Pod) -> sidecar.Object:
+    """``container`` with the mount that the API server would add to it, as to all of this pod's.
+
+    Were that left to it, it would change what we answered, and so ask us about each pod twice
+    (reinvocationPolicy IfNeeded, which completes what other webhooks add).
+    """
+    volume = _api_token(pod)
+    mounts = container.get("volumeMounts", [])
+    if not volume or any(mount.get("mountPath") == _API_TOKEN_PATH for mount in mounts):
+        return container
+    mount = {"name": volume, "readOnly": True, "mountPath": _API_TOKEN_PATH}
+    return {**container, "volumeMounts": [*mounts, mount]}
+
+
+def _api_token(pod: pods.Pod) -> str:
+    """The volume that the API server has already mounted in the pod's containers; or empty."""
+    if pod.spec.get("automountServiceAccountToken") is False:
+        return ""
+    for container in pod.all_containers():
+        for mount in pods.items(container, "volumeMounts"):
+            name = str(mount.get("name"))
+            if mount.get("mountPath") == _API_TOKEN_PATH and name.startswith(_API_TOKENS):
+                return name
+    return ""
 
 
 def _behind_init(pod: pods.Pod) -> int:

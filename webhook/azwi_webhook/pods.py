@@ -29,6 +29,7 @@ class Container(TypedDict, total=False):
 class Spec(TypedDict, total=False):
     """The fields of a pod's spec that anybody here reads."""
 
+    automountServiceAccountToken: Any
     containers: list[Container] | None
     hostNetwork: Any
     imagePullSecrets: Any
