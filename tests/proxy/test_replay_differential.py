@@ -178,6 +178,7 @@ PLAIN = b"GET " + TOKEN + b"a HTTP/1.1\r\n" + HOST + TRUE + b"\r\n"
 SLOW = b"GET " + TOKEN + b"slow HTTP/1.1\r\n" + HOST + TRUE + b"\r\n"
 REFUSED = b"GET " + TOKEN + b"a HTTP/1.1\r\n" + HOST + b"\r\n"
 OWN_ID = PLAIN[:-2] + b"x-ms-client-request-id: %d\r\n\r\n"
+FULL = PLAIN[:-2] + b"a: 1\r\n" * 126  # as many lines as there may be
 PLAIN_10 = b"GET " + TOKEN + b"a HTTP/1.0\r\n" + HOST + TRUE + b"Connection: keep-alive\r\n\r\n"
 
 
@@ -258,6 +259,12 @@ async def _compare(story: Story) -> Side:
 @example(story=[[(PLAIN, True)], [(OWN_ID % 1, True), (OWN_ID % 2 + OWN_ID % 3, True)]])
 @example(story=[[(PLAIN, True)], [(PLAIN + b"request-id: 1\r\n", True), (PLAIN, True)]])
 @example(story=[[(PLAIN, True)], [(PLAIN[:-2] + b"request-id: 1\r\n" * 200 + b"\r\n", True)]])
+@example(
+    story=[
+        [(PLAIN[:-2] + b"a: 1\r\n" * 126 + more + b"\r\n", True)]
+        for more in (b"", b"request-id: 1\r\n")
+    ]
+)
 @example(story=[[(SLOW, False), (REFUSED, False)], [(REFUSED, True)]])
 @example(story=[[(PLAIN, True)], [(SLOW, False), (PLAIN, False), (PLAIN, False)]])
 @example(story=[[(PLAIN, True)], [(PLAIN[:9], True), (PLAIN[9:], False), (PLAIN, False)]])

@@ -209,11 +209,12 @@ API_TOKEN = {
     "readOnly": True,
     "mountPath": "/var/run/secrets/kubernetes.io/serviceaccount",
 }
+VOLUME = {"name": "kube-api-access-x7x2p", "projected": {"sources": []}}
 
 
 def test_what_the_api_server_would_mount_is_mounted_so_that_it_asks_once() -> None:
     app = {"name": "app", "image": "i", "volumeMounts": [API_TOKEN]}
-    after = admitted(with_sidecar(containers=[app]))
+    after = admitted(with_sidecar(containers=[app], volumes=[VOLUME]))
     for name in ("azwi-proxy-init", "azwi-proxy"):
         assert container(after, name)["volumeMounts"][-1] == API_TOKEN
 
@@ -224,11 +225,13 @@ def test_what_the_api_server_would_mount_is_mounted_so_that_it_asks_once() -> No
         ({"automountServiceAccountToken": False}, {}),
         ({}, {"name": "tokens"}),
         ({}, {"mountPath": "/elsewhere"}),
+        ({"volumes": [{"name": "kube-api-access-first"}, VOLUME]}, {}),
+        ({"initContainers": [OWN]}, {}),  # mounted by hand: the service account may have said no
     ],
 )
 def test_what_it_would_not_mount_is_not(pod: dict[str, Any], mount: dict[str, Any]) -> None:
     app = {"name": "app", "image": "i", "volumeMounts": [API_TOKEN | mount]}
-    after = admitted(with_sidecar(containers=[app], **pod))
+    after = admitted(with_sidecar(containers=[app], **{"volumes": [VOLUME], **pod}))
     assert "volumeMounts" not in container(after, "azwi-proxy-init")
     assert len(container(after, "azwi-proxy")["volumeMounts"]) == 1
 
@@ -240,7 +243,7 @@ def test_a_mount_of_the_configurations_at_its_place_stays() -> None:
         "AZWI_PROXY_VOLUMES": '[{"name":"own","emptyDir":{}}]',
         "AZWI_PROXY_VOLUME_MOUNTS": json.dumps([own]),
     }
-    after = admitted(with_sidecar(containers=[app]), **extra)
+    after = admitted(with_sidecar(containers=[app], volumes=[VOLUME]), **extra)
     mounts = container(after, "azwi-proxy")["volumeMounts"]
     assert [mount for mount in mounts if mount["mountPath"] == own["mountPath"]] == [own]
 

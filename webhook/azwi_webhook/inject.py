@@ -123,15 +123,23 @@ def _with_api_token(container: sidecar.Object, pod: pods.Pod) -> sidecar.Object:
 
 
 def _api_token(pod: pods.Pod) -> str:
-    """The volume that the API server has already mounted in the pod's containers; or empty."""
+    """The volume that Kubernetes' own admission has mounted in every container; or empty.
+
+    The first of its name is the one that it takes. Where a container lacks it, a service account
+    may have said no, and some container mounts one by hand.
+    """
     if pod.spec.get("automountServiceAccountToken") is False:
         return ""
-    for container in pod.all_containers():
-        for mount in pods.items(container, "volumeMounts"):
-            name = str(mount.get("name"))
-            if mount.get("mountPath") == _API_TOKEN_PATH and name.startswith(_API_TOKENS):
-                return name
-    return ""
+    names = (str(volume.get("name")) for volume in pods.items(pod.spec, "volumes"))
+    first = next((name for name in names if name.startswith(_API_TOKENS)), "")
+    everywhere = all(
+        any(
+            mount.get("mountPath") == _API_TOKEN_PATH and mount.get("name") == first
+            for mount in pods.items(container, "volumeMounts")
+        )
+        for container in pod.all_containers()
+    )
+    return first if everywhere else ""
 
 
 def _behind_init(pod: pods.Pod) -> int:
