@@ -18,8 +18,8 @@ SEEN = 1024  # heads that are known to have come, by a hash
 _END = b"\r\n\r\n"
 # A body, or a change of protocol, would begin behind the head.
 _NOT_PLAIN = (b"content-length", b"transfer-encoding", b"upgrade", b"expect")
-# Whole lines that tell requests apart for whoever reads logs. They say nothing to us, nor to aiohttp
-# but that they are there: it counts lines, and refuses a head of more than 128.
+# Whole lines that tell requests apart for whoever reads logs. They say nothing to us, and aiohttp
+# does no more than count them: it refuses a head of more than 128 lines.
 _ID = re.compile(
     rb"\r\n(?i:x-ms-(?:client-|correlation-|)request-id|(?:x-|client-|)request-id"
     rb"|(?:x-|)correlation-id|traceparent): [!-~]+(?=\r\n)"
