@@ -229,6 +229,8 @@ def test_ctrl_c_says_how_to_go_on(server: Server, kubeconfig: Path, folder: Path
         stderr=subprocess.PIPE,
         text=True,
         env={**plain_environment(), "HOME": "/nonexistent"},
+        # A shell in the background has it ignored, and so would whoever it starts.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as process:
         until(lambda: (folder / "state.json").exists() and "rollout" in phases(folder))
         process.send_signal(signal.SIGINT)
