@@ -131,6 +131,30 @@ def bare(size: int) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
 
 
 @contextlib.contextmanager
+def handshakes(
+    announced: Mapping[str, str], size: int, a_second: int
+) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+    """The server that does least while so many TLS connections a second begin and end."""
+    port = free_port()
+    argv = [sys.executable, str(BENCH / "handshakes.py"), str(port), str(size), str(a_second)]
+    env = {"AUTHORITY": announced["authorityHost"], "SSL_CERT_FILE": announced["caFile"]}
+    with process(["taskset", "-c", SERVERS_CORE, *argv], env=env) as started:
+        wait(port)
+        yield started, port
+
+
+@contextlib.contextmanager
+def beside_wrk() -> Iterator[None]:
+    """This process, and what it starts meanwhile, on the core of the clients."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {int(CLIENTS_CORE)})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+@contextlib.contextmanager
 def process(
     argv: Sequence[str], *, env: Mapping[str, str] | None = None, stdout: int | None = None
 ) -> Iterator[subprocess.Popen[bytes]]:

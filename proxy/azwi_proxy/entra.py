@@ -77,21 +77,26 @@ class Entra:
         """Read the file, exchange what it holds, date the token."""
         assertion = read_assertion(self._settings.token_file)
         http = transport.Client()
+        await asyncio.sleep(0)  # here and below: what is stored is answered in between
+        application = self._application(identity, assertion, http)
+        await asyncio.sleep(0)
         with contextlib.suppress(transport.NotYet):
-            self._ask_msal(identity, scope, assertion, http)
-        await asyncio.sleep(0)  # what is stored is answered before a connection is set up
+            application.acquire_token_for_client([scope])
+        del application  # 25 KB, which an exchange that hangs would hold
+        await asyncio.sleep(0)
         sent = tokens.now()
         try:
             http.answer = await self._transport.send(http.request)
         except transport.Answered as said:
             raise _error_of(said, _asked(identity, scope, assertion)) from None
-        return _token(self._ask_msal(identity, scope, assertion, http), sent)
+        application = self._application(identity, assertion, http)
+        return _token(application.acquire_token_for_client([scope]), sent)
 
-    def _ask_msal(
-        self, identity: Identity, scope: str, assertion: str, http: transport.Client
-    ) -> Mapping[str, Any]:
-        # An application for each question: no cache and no throttle beside the store's own.
-        application = msal.ConfidentialClientApplication(
+    def _application(
+        self, identity: Identity, assertion: str, http: transport.Client
+    ) -> msal.ConfidentialClientApplication:
+        """One for each question: no cache and no throttle beside the store's own."""
+        return msal.ConfidentialClientApplication(
             identity.client_id,
             authority=f"{self._settings.authority}/{identity.tenant_id}",
             client_credential={"client_assertion": lambda: assertion},
@@ -99,8 +104,6 @@ class Entra:
             azure_region=False,  # MSAL_FORCE_REGION would send the assertion to another host
             http_client=http,
         )
-        answer: Mapping[str, Any] = application.acquire_token_for_client([scope])
-        return answer
 
 
 def read_assertion(path: str) -> str:

@@ -16,6 +16,8 @@ from typing import Any, Never
 from urllib.parse import urlsplit
 
 import aiohttp
+from aiohttp.client_proto import ResponseHandler
+from aiohttp.client_reqrep import ConnectionKey
 from yarl import URL
 
 from azwi_common import __version__, contract
@@ -122,6 +124,26 @@ class _Resolver(aiohttp.ThreadedResolver):
             raise OSError(errno.EINVAL, "it is not a valid host name") from error
 
 
+class _Connector(aiohttp.TCPConnector):
+    """Cuts a connection that is given up.
+
+    aiohttp would say goodbye, and the loop wait half a minute for Entra ID's: while it hangs, six
+    hundred such connections beside the two hundred in use.
+    """
+
+    def _release(
+        self, key: ConnectionKey, protocol: ResponseHandler, *, should_close: bool = False
+    ) -> None:
+        if should_close:
+            protocol.abort()
+        super()._release(key, protocol, should_close=should_close)
+
+
+async def _give_way(*_: object) -> None:
+    """Let what is stored be answered between the steps of a connection, which take their time."""
+    await asyncio.sleep(0)
+
+
 class Transport:
     """The way to Entra ID, or to an AKS token proxy in its place."""
 
@@ -142,9 +164,13 @@ class Transport:
     async def start(self) -> None:
         """Open the session; raises errors.Unavailable where a CA file cannot be used."""
         self._trust.context()
+        steps = aiohttp.TraceConfig()
+        steps.on_connection_create_start.append(_give_way)
+        steps.on_connection_create_end.append(_give_way)
         self._session = aiohttp.ClientSession(
             # No limit of its own: ``entra`` has one.
-            connector=aiohttp.TCPConnector(limit=0, resolver=_Resolver()),
+            connector=_Connector(limit=0, resolver=_Resolver()),
+            trace_configs=[steps],
             headers={"User-Agent": f"{contract.SERVER_NAME}/{__version__}"},
             timeout=aiohttp.ClientTimeout(total=WHOLE, sock_connect=CONNECT),
             cookie_jar=aiohttp.DummyCookieJar(),

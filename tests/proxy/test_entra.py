@@ -5,12 +5,14 @@ import json
 import os
 import shutil
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+import uvloop
 
 from azwi_emulator.messages import (
     AccessTokenShape,
@@ -33,6 +35,7 @@ from azwi_testing.apiserver import until
 from azwi_testing.peers import (
     ForwardProxy,
     MetadataService,
+    Seen,
     answer,
     ask_raw,
     blackhole,
@@ -312,6 +315,38 @@ async def test_an_answer_that_trickles_is_given_up_in_time(
 
         status, _, body = await asyncio.to_thread(lasting, ask, least=0.9, most=1.6)
         assert (status, b"did not answer within" in body) == (503, True)
+
+
+def test_a_connection_that_is_given_up_is_closed_though_entra_id_stays_silent(
+    emulator: Emulator, serve_app: ServeApp, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Else it waits half a minute for Entra ID's goodbye: 600 of them while Entra ID hangs."""
+    monkeypatch.setattr(entra, "WHOLE", 0.5)
+    closed = threading.Event()
+
+    def silent(seen: Seen, connection: socket.socket) -> None:
+        connection.settimeout(5)
+        while socket.socket.recv(connection, 4096):  # below TLS: a goodbye is not the end
+            pass
+        closed.set()
+
+    context, ca_file = self_signed(tmp_path)
+    with MetadataService(context) as authority:
+        authority.script = silent
+        away = {
+            "AZURE_AUTHORITY_HOST": f"https://127.0.0.1:{authority.port}",
+            "SSL_CERT_FILE": ca_file,
+        }
+
+        async def given_up() -> None:
+            async with serve_app({**emulator.environment, **away}) as port:
+                line = f"GET /metadata/identity/oauth2/token?resource={cold_resource()}"
+                status, _, _ = await asyncio.to_thread(ask_raw, port, line, "Metadata: true")
+                assert status == 503
+                assert await asyncio.to_thread(closed.wait, 4)
+
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(given_up())
 
 
 # --- The network in between ----------------------------------------------------------------------
