@@ -317,8 +317,14 @@ async def test_an_answer_that_trickles_is_given_up_in_time(
         assert (status, b"did not answer within" in body) == (503, True)
 
 
+@pytest.mark.parametrize("tunnelled", [False, True])
 def test_a_connection_that_is_given_up_is_closed_though_entra_id_stays_silent(
-    emulator: Emulator, serve_app: ServeApp, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    emulator: Emulator,
+    serve_app: ServeApp,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    *,
+    tunnelled: bool,
 ) -> None:
     """Else it waits half a minute for Entra ID's goodbye: 600 of them while Entra ID hangs."""
     monkeypatch.setattr(entra, "WHOLE", 0.5)
@@ -331,11 +337,12 @@ def test_a_connection_that_is_given_up_is_closed_though_entra_id_stays_silent(
         closed.set()
 
     context, ca_file = self_signed(tmp_path)
-    with MetadataService(context) as authority:
+    with MetadataService(context) as authority, ForwardProxy(authority.port) as between:
         authority.script = silent
         away = {
             "AZURE_AUTHORITY_HOST": f"https://127.0.0.1:{authority.port}",
             "SSL_CERT_FILE": ca_file,
+            "HTTPS_PROXY": f"http://127.0.0.1:{between.port}" if tunnelled else "",
         }
 
         async def given_up() -> None:
