@@ -107,6 +107,7 @@ def scope(resource: str) -> str:
     return resource if resource.endswith("/.default") else resource + "/.default"
 
 
+@functools.lru_cache(maxsize=64)  # spelled once a second for all who ask for the same token
 def token_answer(
     access_token: str, resource: str, *, expires_in: int, expires_on: int, not_before: int
 ) -> bytes:
