@@ -29,7 +29,7 @@ ELSEWHERE = str(uuid.uuid5(uuid.NAMESPACE_DNS, "tenant.example"))
 
 
 def report() -> None:
-    """Print the tables."""
+    """Print the table."""
     others = [str(uuid.uuid5(uuid.NAMESPACE_DNS, f"{n}.example")) for n in range(HANGING)]
     mapped = json.dumps([{"clientId": other, "tenantId": ELSEWHERE} for other in others])
     with (
