@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import re
 import socket
+import struct
 import weakref
 from collections.abc import AsyncIterator
 from typing import Any
@@ -45,6 +46,10 @@ _LONG_POLL = re.compile(r"(?:^|&)wait_for_change=true(?:&|$)", re.IGNORECASE)
 
 _INVENTED = ("Content-Type", "Server")
 """What aiohttp adds to an answer that lacks it; Date too, but that RFC 9110 wants to be added."""
+
+_ORIGINAL_DESTINATION = 80
+"""SO_ORIGINAL_DST of <linux/netfilter_ipv4.h>, which answers with a sockaddr_in."""
+_SOCKADDR_IN = struct.Struct("!2xH4s8x")
 
 _AUTOMATIC = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
 
@@ -111,10 +116,17 @@ class Upstream:
 
     def _refuse_own(self, request: web.BaseRequest) -> None:
         """Stop a loop: without an exempt UID the redirect sends our own request back to us."""
-        peer = request.transport.get_extra_info("peername") if request.transport else None
+        if request.transport is None:
+            return
+        peer = request.transport.get_extra_info("peername")
         for ours in list(self._sockets):
             try:
-                looped = ours.fileno() != -1 and ours.getsockname() == peer
+                looped = (
+                    ours.fileno() != -1
+                    and ours.getsockname() == peer
+                    # An app's connection may have our source port, to another destination.
+                    and ours.getpeername() == _aimed_at(request.transport)
+                )
             except OSError:  # closed meanwhile
                 continue
             if looped:
@@ -122,6 +134,18 @@ class Upstream:
                     "The proxy's own traffic is redirected back to it:"
                     " run it as the UID that azwi-proxy-init exempts (PROXY_UID, 1501)"
                 )
+
+
+def _aimed_at(transport: asyncio.Transport) -> Any:
+    """Where the peer connected to, as it saw it: before the redirect, if there is one."""
+    try:
+        found = transport.get_extra_info("socket").getsockopt(
+            socket.IPPROTO_IP, _ORIGINAL_DESTINATION, _SOCKADDR_IN.size
+        )
+    except OSError:  # this connection is not redirected, or the kernel can redirect none
+        return transport.get_extra_info("sockname")
+    port, address = _SOCKADDR_IN.unpack(found)
+    return socket.inet_ntoa(address), port
 
 
 def _refuse_bytes(request: web.BaseRequest) -> None:

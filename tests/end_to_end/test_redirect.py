@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from azwi_common import contract
+from azwi_demo.pod import Pod, program
+
 if TYPE_CHECKING:
     from tests.end_to_end.conftest import RunningPod
 
@@ -138,6 +141,22 @@ def test_the_init_container_may_run_again_beside_the_running_proxy(
     rules = running_pod.pod.run(["nft", "list", "ruleset"]).stdout
     running_pod.pod.run(["sh", "-c", f"{_python()} -m azwi_init"], capabilities=["net_admin"])
     assert running_pod.pod.run(["nft", "list", "ruleset"]).stdout == rules
+
+
+def test_a_proxy_whose_own_traffic_comes_back_says_which_uid_it_needs(
+    running_pod: "RunningPod",
+) -> None:
+    settings = {
+        contract.TENANT_ID: running_pod.announced["tenantId"],
+        contract.CLIENT_ID: running_pod.announced["clientId"],
+        contract.FEDERATED_TOKEN_FILE: running_pod.announced["tokenFile"],
+    }
+    with Pod() as pod:
+        pod.run(program("azwi_init"), capabilities=["net_admin"])
+        pod.start(program("azwi_proxy"), uid=0, capabilities=(), env=settings)
+        pod.run(program("azwi_proxy", "--probe"), uid=0, capabilities=())
+        told = pod.run(["curl", "-sS", *HEADER, "http://169.254.169.254/metadata/instance"]).stdout
+        assert "PROXY_UID, 1501" in json.loads(told)["error_description"]
 
 
 def test_no_secret_stands_in_any_log(running_pod: "RunningPod") -> None:

@@ -523,6 +523,32 @@ def test_what_is_passed_on_is_a_setting(
     assert len(imds.seen) == len(passed)
 
 
+async def test_a_client_that_shares_our_own_source_port_is_no_loop(
+    serve_app: ServeApp, emulator: Emulator, imds: MetadataService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The kernel gives a source port a second time, for another destination."""
+    source = ("127.0.0.1", free_port())
+    ours = upstream.Upstream._socket
+
+    def from_source(made: socket.socket) -> socket.socket:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        made.bind(source)
+        return made
+
+    monkeypatch.setattr(upstream.Upstream, "_socket", lambda *given: from_source(ours(*given)))
+    async with serve_app({**emulator.environment, **imds.environment}) as port:
+        with from_source(socket.socket()) as client:
+            await asyncio.to_thread(client.connect, ("127.0.0.1", port))
+            reader, writer = await asyncio.open_connection(sock=client)
+            for _ in range(2):  # the second finds our connection of the first
+                writer.write(b"GET /metadata/instance HTTP/1.1\r\nHost: h\r\n\r\n")
+                head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)
+                assert head.startswith(b"HTTP/1.1 200 ")
+                assert await reader.readexactly(15) == b'{"from":"imds"}'
+            writer.close()
+    assert len(imds.seen) == 2
+
+
 def test_a_loop_through_the_proxy_itself_is_stopped(emulator: Emulator, tmp_path: Path) -> None:
     port = free_port()
     proxy = launch(tmp_path, {**emulator.environment, "METADATA_PORT": str(port)}, port=port)
