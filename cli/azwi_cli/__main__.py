@@ -23,6 +23,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if completion.VARIABLE in os.environ:
         completion.prepare()
     try:
+        _hold_streams()
         result = commands.root().main(
             args=argv, prog_name=name, complete_var=completion.VARIABLE, standalone_mode=False
         )
@@ -39,6 +40,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _unforeseen(error)
     # Typer does not let Ctrl-C through: it makes it an exit code, which no command has otherwise.
     return _interrupted() if result == errors.Code.INTERRUPTED else int(result or 0)
+
+
+def _hold_streams() -> None:
+    """Open what the caller has closed (``2>&-``), or the next file takes its descriptor.
+
+    Raises errors.AzwiError where nobody would see a result: before anything is done.
+    """
+    has_output = sys.stdout is not None
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115  # for the process's life
+    if not has_output:
+        raise errors.AzwiError("Standard output is closed.", "Give it a file, or /dev/null.")
 
 
 def _unwritten(error: OSError) -> int:

@@ -8,6 +8,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from azwi_cli import output
+from azwi_common import __version__
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +91,24 @@ def root() -> Commands:
     return commands
 
 
-def _azwi() -> None:
+def _version(value: bool) -> None:
+    if value:
+        print(f"Version: {__version__}")
+        raise typer.Exit
+
+
+def _azwi(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            callback=_version,
+            expose_value=False,
+            is_eager=True,
+            help="Print the version of azwi.",
+        ),
+    ] = False,
+) -> None:
     """Set up workload identities, and find out why a pod gets no token."""
 
 

@@ -1,6 +1,7 @@
 """The process: exit codes, one sentence per error, no traceback unless it is asked for."""
 
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -21,7 +22,8 @@ def test_it_runs_as_a_script_as_a_module_and_as_a_plugin_of_kubectl(tmp_path: Pa
     for command in ([scripts / "azwi"], [scripts / "kubectl-azwi"]):
         ended = subprocess.run([*command, "version"], capture_output=True, text=True, check=True)
         assert ended.stdout == f"Version: {__version__}\n"
-    assert azwi("version").out == f"Version: {__version__}\n"
+    for spelled in ("version", "--version"):
+        assert azwi(spelled).out == f"Version: {__version__}\n"
 
 
 def test_kubectl_finds_the_plugin_and_help_speaks_its_name() -> None:
@@ -100,6 +102,50 @@ def test_a_reader_that_leaves_is_no_error_to_speak_of() -> None:
     os.close(writing)
     assert ended.stderr == b""
     assert ended.returncode == errors.Code.FAILED
+
+
+def closed(redirect: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = shlex.join([sys.executable, "-m", "azwi_cli", *arguments])
+    return subprocess.run(
+        ["sh", "-c", f"{command} {redirect}"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=plain_environment(),
+    )
+
+
+@pytest.mark.parametrize("arguments", [("version",), ("--help",), ("jwks", "--help")])
+def test_an_output_that_is_closed_is_a_sentence(arguments: tuple[str, ...]) -> None:
+    ended = closed(">&-", *arguments)
+    assert ended.stderr == "azwi: Standard output is closed. Give it a file, or /dev/null.\n"
+    assert ended.returncode == errors.Code.FAILED
+
+
+def test_nothing_is_done_where_the_output_is_closed(tmp_path: Path) -> None:
+    key = tmp_path / "sa.pub"
+    subprocess.run(
+        ["openssl", "genpkey", "-algorithm", "RSA", "-out", tmp_path / "sa.key"], check=True
+    )
+    subprocess.run(
+        ["openssl", "pkey", "-in", tmp_path / "sa.key", "-pubout", "-out", key], check=True
+    )
+    written = tmp_path / "jwks.json"
+    arguments = ("jwks", "--public-keys", str(key), "--output-file", str(written))
+    assert closed(">&-", *arguments).returncode == errors.Code.FAILED
+    assert not written.exists()
+    assert closed("", *arguments).returncode == 0
+    assert written.exists()
+
+
+def test_an_error_does_not_go_to_the_output_where_there_is_nowhere_to_tell_it() -> None:
+    ended = closed("2>&-", "jwks", "--public-keys", "absent.pub")
+    assert (ended.stdout, ended.returncode) == ("", errors.Code.NOT_FOUND)
+
+
+def test_a_closed_input_is_nobody_at_a_terminal() -> None:
+    ended = closed("<&-", "version")
+    assert (ended.stdout, ended.stderr) == (f"Version: {__version__}\n", "")
 
 
 def test_a_disk_that_is_full_is_a_sentence() -> None:
