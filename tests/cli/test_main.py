@@ -122,20 +122,13 @@ def test_an_output_that_is_closed_is_a_sentence(arguments: tuple[str, ...]) -> N
     assert ended.returncode == errors.Code.FAILED
 
 
-def test_nothing_is_done_where_the_output_is_closed(tmp_path: Path) -> None:
-    key = tmp_path / "sa.pub"
-    subprocess.run(
-        ["openssl", "genpkey", "-algorithm", "RSA", "-out", tmp_path / "sa.key"], check=True
-    )
-    subprocess.run(
-        ["openssl", "pkey", "-in", tmp_path / "sa.key", "-pubout", "-out", key], check=True
-    )
-    written = tmp_path / "jwks.json"
-    arguments = ("jwks", "--public-keys", str(key), "--output-file", str(written))
+def test_nothing_is_done_where_the_output_is_closed(signing_key: Path, tmp_path: Path) -> None:
+    file = tmp_path / "jwks.json"
+    arguments = ("jwks", "--public-keys", str(signing_key), "--output-file", str(file))
     assert closed(">&-", *arguments).returncode == errors.Code.FAILED
-    assert not written.exists()
+    assert not file.exists()
     assert closed("", *arguments).returncode == 0
-    assert written.exists()
+    assert file.exists()
 
 
 def test_an_error_does_not_go_to_the_output_where_there_is_nowhere_to_tell_it() -> None:
