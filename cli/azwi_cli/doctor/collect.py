@@ -14,6 +14,7 @@ from azwi_common import contract
 from azwi_webhook.versions import minor_of
 
 _LOG_LINES: Final = 200
+_PAGE: Final = 500  # objects of a collection in one answer
 _LOGS: Final = 20
 """Pods of one run whose log is read."""
 _MAKES: Final = {"deployment": "replicaset", "cronjob": "job"}
@@ -124,10 +125,9 @@ class Collector:
             owner = max(mine, key=lambda job: str(part(job, "metadata").get("creationTimestamp")))
         selector = part(owner, "spec", "selector")
         wanted = selector if "matchLabels" in selector else {"matchLabels": selector}
-        pods = self._list(f"/api/v1/namespaces/{self.namespace}/pods")
         found = [
             pod
-            for pod in pods
+            for pod in self._list(f"/api/v1/namespaces/{self.namespace}/pods")
             if selector and webhooks.matches(wanted, part(pod, "metadata", "labels"))
         ]
         alive = [pod for pod in found if not part(pod, "metadata").get("deletionTimestamp")]
@@ -259,8 +259,16 @@ class Collector:
     def _get(self, path: str) -> Object:
         return self.cluster.ask("GET", path)
 
-    def _list(self, path: str) -> list[Object]:
-        return [*(self._get(path).get("items") or ())]
+    def _list(self, path: str) -> Iterator[Object]:
+        """A collection, some at a time: a namespace may have thousands of pods."""
+        query = {"limit": str(_PAGE)}
+        while True:
+            found = self._get(f"{path}?{urlencode(query)}")
+            yield from found.get("items") or ()
+            following = part(found, "metadata").get("continue")
+            if not following:
+                return
+            query["continue"] = str(following)
 
     def _try(self, path: str) -> Object | Unread:
         """The object at ``path``; Unread where it is refused or not there."""

@@ -19,6 +19,7 @@ from azwi_testing import plain_environment
 
 WEBHOOKS = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"
 EVENTS = "/api/v1/namespaces/shop/events?fieldSelector=type%3DWarning&limit=500"
+PODS = "/api/v1/namespaces/shop/pods?limit=500"
 POD = "/api/v1/namespaces/shop/pods/app-1"
 LOG = f"{POD}/log?container=azwi-proxy&tailLines=200"
 SELECTOR = {"matchLabels": {contract.USE_LABEL: "true"}}
@@ -46,7 +47,7 @@ def api(authority: Authority, signing_key: Path, monkeypatch: pytest.MonkeyPatch
             "/version": Reply({"gitVersion": "v1.34.1"}),
             "/api/v1/namespaces/shop": Reply({"metadata": {"labels": {"a": "b"}}}),
             "/api/v1/namespaces/shop/serviceaccounts/app": Reply(patients.account()),
-            "/api/v1/namespaces/shop/pods": listed(patients.pod(), {"spec": {"containers": []}}),
+            PODS: listed(patients.pod(), {"spec": {"containers": []}}),
             "/apis/apps/v1/namespaces/shop/deployments/app": Reply(DEPLOYMENT),
             POD: Reply(patients.pod()),
             LOG: Reply(b'{"status":200}\n'),
@@ -75,6 +76,18 @@ def test_a_healthy_pod_is_found_healthy_whatever_it_is_asked_by(
     wrong = [item.name for item in examine.cluster(around).checks if item.status != "pass"]
     assert wrong == ["reachable"]  # loopback is not the internet
     assert examine.pod(facts).status == "pass"
+    assert facts.name == "pod shop/app-1"
+
+
+@pytest.mark.parametrize("target", ["deploy/app", None])
+def test_a_namespace_of_many_pods_is_read_in_pages(
+    collector: collect.Collector, api: Site, target: str | None
+) -> None:
+    stranger = {"metadata": {"name": "other"}, "spec": {"containers": []}}
+    first = {"items": [stranger] * 500, "metadata": {"continue": "a/b=="}}
+    api.replies[PODS] = Reply(first)
+    api.replies[f"{PODS}&continue=a%2Fb%3D%3D"] = listed(stranger, patients.pod())
+    (facts,) = found(collector, target)
     assert facts.name == "pod shop/app-1"
 
 
@@ -139,7 +152,7 @@ def test_a_rollout_whose_new_pods_are_refused_is_found_beside_the_old_ones(
 def test_a_workload_without_pods_is_judged_by_its_template_and_its_events(
     collector: collect.Collector, api: Site
 ) -> None:
-    api.replies["/api/v1/namespaces/shop/pods"] = listed()
+    api.replies[PODS] = listed()
     now = datetime.now(UTC)
     denied = 'admission webhook "w" denied the request: Set it.'
     made = {"kind": "ReplicaSet", "name": "app-5d9"}
@@ -173,7 +186,7 @@ def test_a_template_is_judged_by_the_mode_that_the_webhook_of_the_cluster_has(
     api.replies[home] = listed(patients.deployment(mode=mode))
     labels = {"metadata": {"labels": patients.RESTRICTED}}
     api.replies["/api/v1/namespaces/shop"] = Reply(labels)
-    api.replies["/api/v1/namespaces/shop/pods"] = listed()
+    api.replies[PODS] = listed()
     (facts,) = found(collector, "deploy/app")
     assert examine.pod(facts).status == status
 
@@ -195,7 +208,7 @@ def test_a_namespace_tells_of_workloads_whose_pods_are_refused(
     ended["status"]["phase"] = "Succeeded"
     going = patients.pod()
     going["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
-    api.replies["/api/v1/namespaces/shop/pods"] = listed(ended, going)
+    api.replies[PODS] = listed(ended, going)
     event = {
         "reason": "FailedCreate",
         "message": 'admission webhook "w" denied the request: Set it.',
@@ -233,7 +246,7 @@ def test_a_cronjob_is_its_last_jobs_pods(collector: collect.Collector, api: Site
     api.replies["/apis/batch/v1/namespaces/shop/cronjobs/nightly"] = Reply(
         {"kind": "CronJob", "metadata": {"name": "nightly"}}
     )
-    api.replies["/apis/batch/v1/namespaces/shop/jobs"] = listed(new, old)
+    api.replies["/apis/batch/v1/namespaces/shop/jobs?limit=500"] = listed(new, old)
     (facts,) = found(collector, "cj/nightly")
     assert facts.name == "pod shop/app-1"
 
