@@ -1,4 +1,4 @@
-"""The least that a loop can do while exchanges hang: ``bench/handshakes.py PORT BYTES A_SECOND``.
+"""A loop that answers and shakes hands, and no more: ``bench/handshakes.py PORT BYTES A_SECOND``.
 
 Constant bytes for every head, unparsed, and so many TLS connections a second to who listens on the
 port that AUTHORITY names, each cut after ten. ``SSL_CERT_FILE``: whom to trust.

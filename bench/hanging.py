@@ -2,8 +2,8 @@
 
 Twenty exchanges a second may begin, and each is given up after ten: so 200 is as many as there are.
 Alone and meanwhile take turns, since a machine is not the same for two minutes. Beside it the same
-of a loop that does nothing but answer constant bytes and shake hands as often: what no exchange by
-TLS on the loop can be better than.
+of a loop that does nothing but answer constant bytes and shake hands as often: what exchanges cost
+at least where a handshake's answer is taken in one go.
 """
 
 import itertools

@@ -134,7 +134,7 @@ def bare(size: int) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
 def handshakes(
     announced: Mapping[str, str], size: int, a_second: int
 ) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
-    """The server that does least while so many TLS connections a second begin and end."""
+    """The server that answers, and begins and ends so many TLS connections a second."""
     port = free_port()
     argv = [sys.executable, str(BENCH / "handshakes.py"), str(port), str(size), str(a_second)]
     env = {"AUTHORITY": announced["authorityHost"], "SSL_CERT_FILE": announced["caFile"]}
