@@ -5,14 +5,24 @@ like a JSON Web Token is cut out here all the same, because exceptions of librar
 saw.
 """
 
-import io
 import json
 import logging
+import os
 import re
+import select
 import sys
+import threading
 import time
 import traceback
-from typing import Any, TextIO
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+MAX_QUEUED = 256 * 1024  # bytes of lines that wait for whoever reads them
+MAX_LINE = 16 * 1024  # bytes; a traceback has 2,000
+FAREWELL = 0.9  # seconds that the end of a program waits for its log
+
+Write = Callable[[bytes], None]
 
 LEVELS = {
     "debug": logging.DEBUG,
@@ -53,29 +63,152 @@ class JsonLines(logging.Formatter):
         return redact(json.dumps(line, default=str, ensure_ascii=False))
 
 
-class _Lines(logging.StreamHandler[TextIO]):
-    def handleError(self, record: logging.LogRecord) -> None:
-        """Lose a line that cannot be written: a full disk under the log must stop nobody."""
+class Writer:
+    """Writes lines from a thread, out of a bounded queue.
 
-
-def _standard_error() -> TextIO:
-    """Standard error without a buffer: what it kept of a full disk would fail again at the end.
-
-    Python then exits with 120, whatever the program's own code.
+    Standard error is a pipe to the container runtime. If nobody reads it, a write blocks once 64
+    KiB are on their way, and with it the whole program. So only a thread waits for it. Lines that
+    find the queue full are dropped and counted, and a line says so once there is room again.
     """
-    try:
-        descriptor = sys.stderr.fileno()
-    except (OSError, ValueError):  # replaced by something that is no file
-        return sys.stderr
-    raw = io.FileIO(descriptor, "w", closefd=False)
-    text = {"encoding": "utf-8", "errors": "backslashreplace"}
-    return io.TextIOWrapper(raw, write_through=True, **text)  # type: ignore[arg-type]  # as python -u
+
+    def __init__(self, write: Write) -> None:
+        self._write = write
+        self._queue: deque[bytes] = deque()
+        self._bytes = 0
+        self._untold = 0
+        self._changed = threading.Condition()
+        self._busy = False
+        self.lost = 0
+        """Lines that were dropped since the start."""
+        threading.Thread(target=self._run, name="log", daemon=True).start()
+
+    def put(self, line: bytes) -> None:
+        """Queue a line that ends in a newline; never waits."""
+        if len(line) > MAX_LINE:
+            line = _cut(line)
+        with self._changed:
+            if self._bytes + len(line) > MAX_QUEUED:
+                self._lose(1)
+                return
+            self._add(line)
+            self._changed.notify_all()
+
+    def wait_until_written(self, seconds: float) -> bool:
+        """Return whether the queue was written within so many seconds."""
+        with self._changed:
+            return self._changed.wait_for(lambda: not (self._queue or self._busy), seconds)
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._queue)
+                count, batch = len(self._queue), b"".join(self._queue)
+                self._queue.clear()
+                self._busy = True
+            written = self._written(batch)
+            with self._changed:
+                self._bytes -= len(batch)
+                self._busy = False
+                if not written:
+                    self._lose(count)
+                elif self._untold:
+                    self._tell()
+                self._changed.notify_all()
+
+    def _written(self, batch: bytes) -> bool:
+        try:
+            self._write(batch)
+        except (OSError, ValueError):  # a full disk, nobody reads any more, or a closed stream
+            return False
+        return True
+
+    def _add(self, line: bytes) -> None:
+        self._queue.append(line)
+        self._bytes += len(line)
+
+    def _lose(self, count: int) -> None:
+        self.lost += count
+        self._untold += count
+
+    def _tell(self) -> None:
+        """Say how many lines are missing here."""
+        told = {"msg": "log lines were lost: they could not be written", "levelname": "WARNING"}
+        record = logging.makeLogRecord({**told, "fields": {"lost": self._untold}})
+        self._untold = 0
+        self._add(JsonLines().format(record).encode() + b"\n")
 
 
-def configure(level: str, stream: TextIO | None = None) -> None:
-    """Send all records from ``level`` on to ``stream`` (standard error) as JSON lines."""
-    handler = _Lines(stream or _standard_error())
+def _cut(line: bytes) -> bytes:
+    """A line of JSON that says what was too long, in place of one that is."""
+    kept = line[: MAX_LINE // 3].decode(errors="ignore")  # its quotes are escaped once more
+    cut = {"msg": "a log line was too long", "begins": kept}
+    return json.dumps(cut, ensure_ascii=False).encode() + b"\n"
+
+
+class _Lines(logging.Handler):
+    """Hands each record's line to the writer; never waits for whoever reads the log."""
+
+    def __init__(self, writer: Writer) -> None:
+        super().__init__()
+        self._writer = writer
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Spell the line and queue it; an error in a record costs that line alone."""
+        try:
+            line = self.format(record)
+        except Exception:  # noqa: BLE001  # a record that cannot be spelled must stop nobody
+            line = json.dumps({"level": "error", "msg": "a log record cannot be spelled"})
+        self._writer.put(line.encode(errors="backslashreplace") + b"\n")
+
+    def flush(self) -> None:
+        """Wait until all is written, for FAREWELL seconds at most; logging does so at exit."""
+        self._writer.wait_until_written(FAREWELL)
+
+
+_writer: Writer | None = None
+
+
+def configure(level: str, write: Write | None = None) -> None:
+    """Send all records from ``level`` on to standard error, as JSON lines, from a thread.
+
+    ``write`` takes the place of standard error: it gets whole lines as bytes, raises OSError where
+    they are lost, and may take its time.
+    """
+    global _writer
+    _writer = Writer(write or _to_standard_error())
+    handler = _Lines(_writer)
     handler.setFormatter(JsonLines())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(LEVELS[level])
+
+
+def lost() -> int:
+    """Return how many lines were dropped since the start, because nobody read them; for metrics."""
+    return _writer.lost if _writer else 0
+
+
+def _to_standard_error() -> Write:
+    """Write to the descriptor itself: Python's own stream would keep what a full disk refused.
+
+    It would fail again at the end, and Python then exits with 120, whatever the program's own code.
+    """
+    try:
+        descriptor = sys.stderr.fileno()
+    except (OSError, ValueError):  # replaced by something that is no file
+        stream = sys.stderr
+
+        def write(data: bytes) -> None:
+            stream.write(data.decode())
+
+        return write
+
+    def write_all(data: bytes) -> None:
+        rest = memoryview(data)
+        while rest:
+            try:
+                rest = rest[os.write(descriptor, rest) :]
+            except BlockingIOError:  # another process has set it so
+                select.select([], [descriptor], [], 1)
+
+    return write_all

@@ -93,6 +93,7 @@ def _watch() -> threading.Timer:
 
     def give_up() -> None:
         log.error("azwi-proxy-init did not end in %s s: see the node's kernel log.", LIMIT)
+        logging.shutdown()  # writes what is queued
         os._exit(1)
 
     watch = threading.Timer(LIMIT, give_up)

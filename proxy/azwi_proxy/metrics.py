@@ -3,12 +3,12 @@
 from collections.abc import Callable, Iterator, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from azwi_common import __version__
+from azwi_common import __version__, logs
 from azwi_common.logs import short
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4  # every Prometheus reads it
@@ -70,12 +70,17 @@ class _State(Collector):
         self._least_remaining = least_remaining
 
     def collect(self) -> Iterator[Metric]:
-        """Build info, and the seconds to the first expiry by (shortened) client id."""
+        """Build info, lost log lines, and the first expiry by (shortened) client id."""
         info = GaugeMetricFamily(
             "azwi_proxy_build_info", "Always 1; the version is the label", labels=("version",)
         )
         info.add_metric((__version__,), 1)
         yield info
+        yield CounterMetricFamily(
+            "azwi_proxy_log_lines_lost",
+            "Log lines that were dropped because nobody read them in time",
+            value=logs.lost(),
+        )
         expiry = GaugeMetricFamily(
             "azwi_proxy_token_expiry_seconds",
             "Seconds to the first expiry among an identity's live tokens",

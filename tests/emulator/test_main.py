@@ -1,15 +1,20 @@
 """The command: what it prints, and with which code it ends."""
 
+import contextlib
+import http.client
 import json
+import os
 import shlex
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -181,6 +186,31 @@ def test_registrations_that_cannot_be_used_are_a_sentence(
     done = _finished(f"--registrations={file}")
     assert (done.returncode, done.stdout) == (1, "")
     assert told in done.stderr
+
+
+def test_a_log_that_nobody_reads_stops_neither_answers_nor_the_end(log: Path) -> None:
+    os.mkfifo(log)
+    reader = os.open(log, os.O_RDWR)  # reads nothing: the pipe is full after 64 KiB
+    run = Run(log, "--json", "--port=0", "--control-port=0")
+    try:
+        announced = json.loads(run.output.readline())
+        where = urlsplit(announced["authorityHost"])
+        context = ssl.create_default_context(cafile=announced["caFile"])
+        connection = http.client.HTTPSConnection(
+            where.hostname or "", where.port, timeout=10, context=context
+        )
+        with contextlib.closing(connection):
+            for _ in range(3000):  # each has a line of some 170 bytes
+                connection.request("POST", f"/{announced['tenantId']}/oauth2/v2.0/token", b"")
+                answer = connection.getresponse()
+                answer.read()
+                assert answer.status == 400
+        assert run.stop() == 0
+    finally:
+        run.process.kill()
+        run.process.wait()
+        run.output.close()
+        os.close(reader)
 
 
 def test_a_directory_that_cannot_be_made_is_a_sentence() -> None:

@@ -1,5 +1,6 @@
 """The command: what it prints, and with which code it exits."""
 
+import logging
 import os
 import resource
 import subprocess
@@ -44,10 +45,16 @@ def test_success_is_one_line_and_exit_0(pod: Any) -> None:
     }
 
 
+def logged(capsys: pytest.CaptureFixture[str]) -> str:
+    """What a thread has written, all of it."""
+    logging.getLogger().handlers[0].flush()
+    return capsys.readouterr().err
+
+
 def test_wrong_settings_are_one_line_and_exit_2(capsys: pytest.CaptureFixture[str]) -> None:
     code = main([], {"PROXY_PORT": "0", "METADATA_IP": "localhost"})
 
-    (line,) = capsys.readouterr().err.splitlines()
+    (line,) = logged(capsys).splitlines()
     assert code == 2
     assert "PROXY_PORT must be" in line
     assert "METADATA_IP must be" in line
@@ -71,7 +78,7 @@ def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_the_log_level_of_the_command_line_wins(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--log-level", "loud"], {"AZWI_LOG_LEVEL": "info"}) == 2
-    assert "AZWI_LOG_LEVEL must be one of" in capsys.readouterr().err
+    assert "AZWI_LOG_LEVEL must be one of" in logged(capsys)
 
 
 @pytest.mark.parametrize(("mode", "name"), [("nft", "nft"), ("auto", "nft"), ("legacy", "legacy")])

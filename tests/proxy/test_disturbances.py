@@ -1,6 +1,8 @@
 """What a pod and its node do to a running proxy: signals, a file half written, a full disk."""
 
 import contextlib
+import os
+import re
 import signal
 import threading
 import time
@@ -116,6 +118,31 @@ def test_a_token_file_read_while_it_is_written_is_a_503_and_heals(
     assert proxy.token("https://whole.example").status == 200
     assert proxy.token("https://vault.azure.net").status == 200
     assert "Traceback" not in proxy.log
+
+
+def test_a_log_that_nobody_reads_stops_neither_tokens_nor_the_end(
+    emulator: Emulator, tmp_path: Path
+) -> None:
+    port = free_port()
+    fifo = tmp_path / f"proxy-{port}.log"
+    os.mkfifo(fifo)
+    reader = os.open(fifo, os.O_RDWR)  # reads nothing: the pipe is full after 64 KiB
+    proxy = launch(tmp_path, emulator.environment, "--log-level=debug", port=port)
+    try:
+        wait_for_port(proxy)
+        for _ in range(4000):
+            assert proxy.token().status == 200
+        assert proxy.ask("/healthz").status == 200
+        lost = re.search(
+            rb"^azwi_proxy_log_lines_lost_total (.+)$", proxy.ask("/metrics").body, re.M
+        )
+        assert lost
+        assert float(lost[1]) > 0
+        assert proxy.stop(timeout=5) == 0
+    finally:
+        proxy.process.kill()
+        proxy.process.wait()
+        os.close(reader)
 
 
 def test_a_full_disk_under_the_log_keeps_nobody_from_a_token(

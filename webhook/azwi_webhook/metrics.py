@@ -7,12 +7,12 @@ from itertools import accumulate
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, disable_created_metrics
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from azwi_common import __version__
+from azwi_common import __version__, logs
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4  # every Prometheus reads it
 
@@ -120,12 +120,17 @@ class _State(Collector):
         self._expiry = expiry
 
     def collect(self) -> Iterator[Metric]:
-        """Build info, the caches, the certificate's end."""
+        """Build info, lost log lines, the caches, the certificate's end."""
         info = GaugeMetricFamily(
             "azwi_webhook_build_info", "Always 1; the version is the label", labels=("version",)
         )
         info.add_metric((__version__,), 1)
         yield info
+        yield CounterMetricFamily(
+            "azwi_webhook_log_lines_lost",
+            "Log lines that were dropped because nobody read them in time",
+            value=logs.lost(),
+        )
         objects = GaugeMetricFamily(
             "azwi_webhook_cache_objects", "Objects in the cache", labels=("collection",)
         )
