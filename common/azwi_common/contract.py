@@ -27,6 +27,9 @@ IDENTITY_ENDPOINT: Final = "IDENTITY_ENDPOINT"
 MSI_ENDPOINT: Final = "MSI_ENDPOINT"
 """Of the protocol's first version, as is MSI_SECRET."""
 MSI_SECRET: Final = "MSI_SECRET"
+AZURE_MSI_ENDPOINT: Final = "AZURE_MSI_ENDPOINT"
+"""The metadata endpoint's whole URL, for object_store (delta-rs, polars, DataFusion)."""
+TOKEN_PATH: Final = "/metadata/identity/oauth2/token"
 POD_IDENTITY_AUTHORITY_HOST: Final = "AZURE_POD_IDENTITY_AUTHORITY_HOST"
 """Where SDKs ask in place of http://169.254.169.254."""
 MSI_PATH: Final = "/msi/token"
@@ -49,6 +52,7 @@ IDENTITIES: Final = "AZWI_IDENTITIES"
 STRICT_IDENTITIES: Final = "AZWI_STRICT_IDENTITIES"
 FORWARD: Final = "AZWI_FORWARD"
 PREFETCH: Final = "AZWI_PREFETCH"
+HOSTS: Final = "AZWI_HOSTS"
 DRAIN_SECONDS: Final = "AZWI_DRAIN_SECONDS"
 METRICS_PORT: Final = "AZWI_METRICS_PORT"
 LOG_LEVEL: Final = "AZWI_LOG_LEVEL"
@@ -80,7 +84,15 @@ CUSTOM_ENDPOINT_ANNOTATION: Final = PREFIX + "use-"
 # Settings of azwi-proxy that a pod may choose: the variable without AZWI_, in words.
 PROXY_SETTING_ANNOTATIONS: Final[Mapping[str, str]] = {
     PREFIX + "proxy-" + variable.removeprefix("AZWI_").lower().replace("_", "-"): variable
-    for variable in (FORWARD, STRICT_IDENTITIES, PREFETCH, METRICS_PORT, DRAIN_SECONDS, LOG_LEVEL)
+    for variable in (
+        FORWARD,
+        STRICT_IDENTITIES,
+        PREFETCH,
+        HOSTS,
+        METRICS_PORT,
+        DRAIN_SECONDS,
+        LOG_LEVEL,
+    )
 }
 """By annotation, the variable of azwi-proxy: ``proxy-forward``, ``proxy-drain-seconds``, …"""
 RESOURCE_ANNOTATIONS: Final[Mapping[str, tuple[str, str, str]]] = {
@@ -104,12 +116,14 @@ POD_ANNOTATIONS: Final = frozenset(
         *RESOURCE_ANNOTATIONS,
     )
 )
+PREFETCH_ANNOTATION: Final = PREFIX + "proxy-prefetch"
 ACCOUNT_ANNOTATIONS: Final = frozenset(
     (
         CLIENT_ID_ANNOTATION,
         TENANT_ID_ANNOTATION,
         EXPIRATION_ANNOTATION,
         IDENTITIES_ANNOTATION,
+        PREFETCH_ANNOTATION,
     )
 )
 ALL_ANNOTATIONS: Final = POD_ANNOTATIONS | ACCOUNT_ANNOTATIONS

@@ -12,10 +12,13 @@ variables. Knows nothing of any one program, and reads no environment: ``__main_
 """
 
 import dataclasses
+import re
 import types
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Literal, Protocol, Self, TypeVar, get_args, get_origin
 from typing import get_type_hints as hints
+
+_HOST = re.compile(r"[a-z0-9_]([a-z0-9_.-]{0,251}[a-z0-9_])?")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -45,6 +48,23 @@ class Port(int):
         if not (text.isascii() and text.isdigit() and 1 <= int(text[:6]) <= 65535):
             raise ValueError("must be a port number from 1 to 65535")
         return cls(text)
+
+
+class HostNames(tuple[str, ...]):
+    """Names of hosts, separated by spaces; in lower case and without a final dot."""
+
+    __slots__ = ()
+
+    @classmethod
+    def from_text(cls, text: str) -> Self:
+        """Parse; ValueError says what is allowed."""
+        names = cls(name.removesuffix(".").lower() for name in text.split())
+        for name in names:
+            if not _HOST.fullmatch(name):
+                raise ValueError(
+                    f"must be names of hosts, without scheme or port; one is {name[:40]!r}"
+                )
+        return names
 
 
 class Parsed(Protocol):

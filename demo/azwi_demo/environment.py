@@ -37,6 +37,7 @@ def _variables(on: Stage) -> Mapping[str, str]:
     base, secret = f"http://127.0.0.1:{on.port}", secrets.token_hex(16)
     return {
         contract.POD_IDENTITY_AUTHORITY_HOST: base,
+        contract.AZURE_MSI_ENDPOINT: base + contract.TOKEN_PATH,
         contract.IDENTITY_ENDPOINT: base + contract.MSI_PATH,
         contract.IDENTITY_HEADER: secret,
         contract.MSI_ENDPOINT: base + contract.MSI_PATH,

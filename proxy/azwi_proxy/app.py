@@ -10,15 +10,17 @@ import random
 import time
 from collections.abc import Awaitable, Callable, Mapping
 
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 
 from azwi_common import contract
+from azwi_common.log_share import Share
 from azwi_common.logs import short
-from azwi_proxy import appservice, errors, imds, paths, tokens
+from azwi_proxy import appservice, callers, errors, headers, imds, paths, tokens
 from azwi_proxy.entra import Entra, read_assertion
 from azwi_proxy.identities import Identities, Identity
 from azwi_proxy.metrics import CONTENT_TYPE, Metrics
 from azwi_proxy.paths import Route
+from azwi_proxy.principals import Principals
 from azwi_proxy.replay import Replay
 from azwi_proxy.settings import Settings
 from azwi_proxy.upstream import Upstream, invite
@@ -26,6 +28,7 @@ from azwi_proxy.upstream import Upstream, invite
 MAX_FORM = 16 * 1024  # bytes; a token request's form is some 200
 PREFETCH_SPREAD = 2.0  # seconds at most before each: many pods start at once
 FORM_TIME = 5.0  # seconds for the form to arrive
+LONGEST_NAME = 64  # characters of an identity's id that a log line shows
 _SERVER = {"Server": contract.SERVER_NAME}
 _JSON = {"Content-Type": imds.CONTENT_TYPE, **_SERVER}
 
@@ -59,10 +62,24 @@ class App:
             mapped=settings.identities,
             strict=settings.strict,
         )
+        self._own = self._identities.own()
+        self._principals = Principals(
+            self._own,
+            {
+                imds.OBJECT_ID: self._identities.by_object_id(),
+                imds.RESOURCE_ID: self._identities.by_resource_id(),
+            },
+        )
+        self._refusals = Share(log, _later)
+        # What Entra ID says of the pod's own identities has a share of its own.
+        self._exchanged = {
+            one: Share(log, _later, kinds=16 * (1 + len(self._own)), burst=20)
+            for one in (True, False)
+        }
         self.metrics = Metrics()
         self.replay = Replay()
         self._entra = Entra(settings)
-        self._store = tokens.TokenStore(self._exchange, on_hit=self.metrics.hits.inc)
+        self._store = tokens.TokenStore(self._exchange, self._own, on_hit=self.metrics.hits.inc)
         self._upstream = Upstream(settings.metadata_ip, settings.metadata_port)
         self.metrics.watch(self._store.least_remaining, self.replay.take_count)
         self._routes: Mapping[Route, Handler] = {
@@ -90,25 +107,51 @@ class App:
         await self._store.close()
         await self._entra.close()
         await self._upstream.close()
+        for share in (self._refusals, *self._exchanged.values()):
+            share.tell()
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request; the one place where errors become answers."""
         route = paths.route(request.raw_path)
         reason = "ok"
         try:
+            self._check_caller(request)
             if request.method == "CONNECT":  # whatever follows it would be a tunnel's
                 raise errors.MethodNotAllowed("GET")
             response = await self._routes[route](request)
         except errors.ProxyError as error:
             error.forget_frames()  # the store may remember it
             reason = error.reason
-            response = _error(error, _SPELLED.get(route, imds.error_answer))
-            log.log(_level(route, error), "request", extra={"fields": _fields(route, error)})
+            response = refusal(error, spell=_SPELLED.get(route, imds.error_answer))
+            kind = {"route": route.value, "status": error.status, "reason": reason}
+            self._refusals.log(_level(route, error), "request", kind, error.details)
         except Exception:  # a bug: ``server`` logs it, and answers with `broken`
             self.metrics.requests.labels(route.value, 500, errors.Broken.reason).inc()
             raise
         self.metrics.requests.labels(route.value, response.status, reason).inc()
         return response
+
+    def refuse(self, error: errors.ProxyError, exc: BaseException | None) -> web.Response:
+        """Answer what never reached `handle`, or broke in it; logged and counted here."""
+        kind: dict[str, object] = {"status": error.status, "reason": error.reason}
+        if exc is None:
+            self.metrics.requests.labels("unparsed", error.status, error.reason).inc()
+            self._refusals.log(logging.INFO, "request", {"route": "unparsed", **kind})
+        else:
+            self._refusals.log(logging.ERROR, "a request broke", kind, error=exc)
+        return refusal(error)
+
+    def _check_caller(self, request: web.BaseRequest) -> None:
+        given = request.headers
+        callers.check(
+            given.getall(headers.HOST, ()),
+            request.raw_path,
+            self._settings.hosts,
+            must_name_host=request.version >= HttpVersion11,
+            from_browser=headers.ORIGIN in given
+            or headers.FETCH_SITE in given
+            or headers.FETCH_DEST in given,
+        )
 
     async def _token(self, request: web.BaseRequest) -> web.Response:
         if request.method not in ("GET", "POST"):
@@ -116,11 +159,12 @@ class App:
         _guard(request)
         form = await _form(request) if request.method == "POST" else ""
         asked = imds.token_request(paths.split(request.raw_path)[1], form)
-        _, token = await self._held(asked)
+        identity, token = await self._held(asked)
         moment = tokens.now()
         body = imds.token_answer(
             token.text,
             asked.resource,
+            identity.client_id,
             expires_in=int(token.remaining(moment)),
             expires_on=token.expiry(moment),
             not_before=token.not_before,
@@ -139,9 +183,9 @@ class App:
         if request.method != "GET":
             raise errors.MethodNotAllowed("GET")
         query = paths.split(request.raw_path)[1]
-        spoken, headers = appservice.version(query), request.headers
-        values = headers.getall(spoken.value, ())
-        appservice.guard(spoken, values, secret, "X-Forwarded-For" in headers)
+        spoken, given = appservice.version(query), request.headers
+        values = given.getall(spoken.value, ())
+        appservice.guard(spoken, values, secret, headers.FORWARDED_FOR in given)
         asked = appservice.token_request(query)
         identity, token = await self._held(asked)
         moment = tokens.now()
@@ -156,22 +200,49 @@ class App:
         return _json(200, body)
 
     async def _held(self, asked: imds.TokenRequest) -> tuple[Identity, tokens.Token]:
-        """Whom a request means, and the token for it, out of the store or through it."""
-        identity = self._identities.resolve(asked.parameter, asked.value)
+        """Return the requested identity and its token, exchanging one if needed."""
         scope = imds.scope(asked.resource)
+        identity = await self._meant(asked, scope)
         token = self._store.fresh(identity, scope) or await self._store.get(identity, scope)
         if log.isEnabledFor(logging.DEBUG):
             log.debug("token", extra={"fields": {"client": short(identity.client_id)}})
         return identity, token
 
+    async def _meant(self, asked: imds.TokenRequest, scope: str) -> Identity:
+        """Return the identity that a request names; raises errors.IdentityNotFound and others."""
+        try:
+            if asked.parameter in ("", imds.CLIENT_ID):
+                return self._identities.resolve(asked.value)
+            return await self._principals.find(
+                asked.parameter, asked.value, lambda own: self._store.get(own, scope)
+            )
+        except errors.IdentityNotFound as error:
+            error.details = self._asked_for(asked)
+            raise
+
+    def _asked_for(self, asked: imds.TokenRequest) -> dict[str, object]:
+        """What the log says of an identity that was not found."""
+        if not asked.parameter:
+            return {"asked": "no identity, and the pod has no default"}
+        details: dict[str, object] = {"asked": asked.parameter, "value": asked.value[:LONGEST_NAME]}
+        clients = {identity.client_id for identity in self._own}
+        if asked.parameter != imds.CLIENT_ID and asked.value.lower() in clients:
+            details["hint"] = "this is the client id of one of the pod's identities"
+        return details
+
     async def _exchange(self, identity: Identity, scope: str) -> tokens.Token:
         """The store's way to Entra ID: timed and logged, once however many wait for it."""
         started = time.monotonic()
-        fields: dict[str, object] = {"client": short(identity.client_id), "scope": scope}
+        kind: dict[str, object] = {"client": short(identity.client_id)}
+        fields: dict[str, object] = {"scope": scope}
+        is_own = identity in self._own
+        if not is_own:
+            kind, fields = {}, {**kind, **fields}
         result = errors.Broken.reason
         try:
             token = await self._entra.exchange(identity, scope)
             result = "ok"
+            self._principals.learn(identity, token.said)
             return token
         except asyncio.CancelledError:
             result = "given_up"  # the proxy ends
@@ -184,9 +255,9 @@ class App:
         finally:
             seconds = time.monotonic() - started
             self.metrics.exchanges.labels(result).observe(seconds)
-            fields |= {"reason": result, "ms": round(seconds * 1000)}
+            fields["ms"] = round(seconds * 1000)
             level = logging.INFO if result == "ok" else logging.WARNING
-            log.log(level, "token exchange", extra={"fields": fields})
+            self._exchanged[is_own].log(level, "token exchange", {**kind, "reason": result}, fields)
 
     async def _ready(self, request: web.BaseRequest) -> web.Response:
         """Settings were valid, the port listens; the token file is read. Never asks Entra ID."""
@@ -211,7 +282,7 @@ class App:
     async def _info(self, request: web.BaseRequest) -> web.Response:
         _only_get(request)
         _guard(request)
-        tenant = self._identities.default_tenant or self._identities.resolve("", "").tenant_id
+        tenant = self._identities.default_tenant or self._identities.resolve("").tenant_id
         return _json(200, imds.info_answer(tenant))
 
     async def _root(self, request: web.BaseRequest) -> web.Response:
@@ -242,7 +313,7 @@ class App:
         for resource in self._settings.prefetch:
             await sleep(random.uniform(0, PREFETCH_SPREAD))
             try:
-                identity = self._identities.resolve("", "")
+                identity = self._identities.resolve("")
                 await self._store.get(identity, imds.scope(resource), remember=False)
                 log.info(contract.TOKEN_IN_ADVANCE, extra={"fields": {"resource": resource}})
             except errors.ProxyError as error:
@@ -265,17 +336,25 @@ async def metrics_site(request: web.BaseRequest, metrics: Metrics) -> web.Respon
             raise errors.NotHere("There is only /metrics here")
         return metrics_answer(request, metrics)
     except errors.ProxyError as error:
-        return _error(error)
+        return refusal(error)
 
 
-def bad_message() -> web.Response:
-    """The answer to bytes that are not HTTP."""
-    return _error(errors.BadRequest("The request cannot be parsed as HTTP"))
+def refusal(
+    error: errors.ProxyError,
+    exc: BaseException | None = None,
+    spell: Spelling = imds.error_answer,
+) -> web.Response:
+    """The answer that says ``error``."""
+    response = _json(error.status, spell(error))
+    if error.retry_after is not None:
+        response.headers["Retry-After"] = str(error.retry_after)
+    if isinstance(error, errors.MethodNotAllowed):
+        response.headers["Allow"] = error.allow
+    return response
 
 
-def broken() -> web.Response:
-    """The answer where this program has a bug; the log has the traceback."""
-    return _error(errors.Broken())
+def _later(seconds: float, act: Callable[[], None]) -> None:
+    asyncio.get_running_loop().call_later(seconds, act)
 
 
 def _level(route: Route, error: errors.ProxyError) -> int:
@@ -284,14 +363,9 @@ def _level(route: Route, error: errors.ProxyError) -> int:
     return logging.DEBUG if quiet or route in (Route.READY, Route.HEALTH) else logging.INFO
 
 
-def _fields(route: Route, error: errors.ProxyError) -> dict[str, object]:
-    """Nothing of the request itself: a target may hold what is not ours to write down."""
-    return {"route": route.value, "status": error.status, "reason": error.reason}
-
-
 def _guard(request: web.BaseRequest) -> None:
-    headers = request.headers
-    imds.guard(headers.getall("Metadata", ()), "X-Forwarded-For" in headers)
+    given = request.headers
+    imds.guard(given.getall(headers.METADATA, ()), headers.FORWARDED_FOR in given)
 
 
 def _only_get(request: web.BaseRequest) -> None:
@@ -325,12 +399,3 @@ def _json(status: int, body: bytes) -> web.Response:
 
 def _text(text: str, status: int = 200) -> web.Response:
     return web.Response(status=status, text=text, headers=_SERVER)
-
-
-def _error(error: errors.ProxyError, spell: Spelling = imds.error_answer) -> web.Response:
-    response = _json(error.status, spell(error))
-    if error.retry_after is not None:
-        response.headers["Retry-After"] = str(error.retry_after)
-    if isinstance(error, errors.MethodNotAllowed):
-        response.headers["Allow"] = error.allow
-    return response

@@ -7,22 +7,13 @@ identities in App Service, and what SDKs of six languages really send and parse.
 """
 
 import enum
-import functools
 import hmac
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from azwi_common import contract
-from azwi_proxy import errors, imds
+from azwi_proxy import bounded, errors, headers, imds
 from azwi_proxy.imds import TokenRequest
-
-PARAMETERS = {
-    **{name: name for name in imds.IDENTITY_PARAMETERS},
-    "clientid": "client_id",
-    "principal_id": "object_id",
-}
-"""What may name an identity, and what ``identities`` calls it. Both versions know all of them: the
-first .NET releases send ``client_id`` with the old one, and one ignored is another one's token."""
 
 _OLD = "2017-09-01"
 _LAST_DATE = 253_402_300_799  # the last second of the year 9999, in Unix time
@@ -31,11 +22,11 @@ _LAST_DATE = 253_402_300_799  # the last second of the year 9999, in Unix time
 class Version(enum.Enum):
     """Of the protocol; the value is the header that keeps forged requests out."""
 
-    OLD = "Secret"
-    NEW = "X-IDENTITY-HEADER"
+    OLD = headers.SECRET
+    NEW = headers.IDENTITY_HEADER
 
 
-@functools.lru_cache(maxsize=1024)
+@bounded.cached(256)
 def version(query: str) -> Version:
     """What the raw query's api-version means: the old form is asked for by name alone.
 
@@ -65,14 +56,13 @@ def guard(spoken: Version, values: Iterable[str], secret: str, forwarded_for: bo
     imds.refuse_forwarded(forwarded_for)
 
 
-@functools.lru_cache(maxsize=1024)
+@bounded.cached(256)
 def token_request(query: str) -> TokenRequest:
     """Parse the raw query as ``imds.token_request`` does; raises errors.BadRequest."""
     given = imds.parameters(query)
     if sum(name == "api-version" for name, _ in given) > 1:
         raise errors.BadRequest("The parameter 'api-version' is given more than once")
-    asked = imds.asked_for(given, PARAMETERS)
-    return TokenRequest(asked.resource, PARAMETERS.get(asked.parameter, ""), asked.value)
+    return imds.asked_for(given)
 
 
 def token_answer(

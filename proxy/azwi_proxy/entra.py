@@ -163,7 +163,19 @@ def _token(answer: Mapping[str, Any], sent: tokens.Moment) -> tokens.Token:
     if isinstance(exp, int) and abs(exp - expires_on) <= SAME_CLOCK:
         expires_on = exp
         not_before = nbf if isinstance(nbf, int) else not_before
-    return tokens.Token(text, sent, float(lifetime), expires_on, not_before)
+    return tokens.Token(text, sent, float(lifetime), expires_on, not_before, _said(claims))
+
+
+def _said(claims: Mapping[str, Any]) -> tokens.Said:
+    """What a token's claims say of its identity."""
+    object_id, resource_id = claims.get("oid"), claims.get("xms_mirid")
+    return tokens.Said(
+        object_id=object_id.lower() if isinstance(object_id, str) and len(object_id) < 64 else "",
+        resource_id=resource_id.rstrip("/").lower()
+        if isinstance(resource_id, str) and len(resource_id) < 1024
+        else "",
+        readable=bool(claims),
+    )
 
 
 def _error_of(said: transport.Answered, asked: aadsts.Asked) -> errors.TokenError:

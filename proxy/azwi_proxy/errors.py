@@ -18,6 +18,9 @@ class ProxyError(Exception):
     retry_after: int | None = None
     """Seconds for the Retry-After header; None sends no header."""
 
+    details: Mapping[str, object] = {}
+    """More for the log alone. Nothing else of a request is logged: it may hold what is not ours."""
+
     def __init__(self, description: str) -> None:
         self.description = description
         super().__init__(description)
@@ -53,6 +56,32 @@ class HeaderWrong(ProxyError):
     status = 401
     error = "unauthorized"
     reason = "identity_header"
+
+
+class FromBrowser(ProxyError):
+    """A page in a browser that shares the pod's network."""
+
+    reason = "browser"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Requests of web pages are not answered"
+            " (they carry Origin, Sec-Fetch-Site or Sec-Fetch-Dest)"
+        )
+
+
+class HostRefused(ProxyError):
+    """A Host that somebody else's DNS may answer for."""
+
+    reason = "host"
+
+
+class Unparsed(ProxyError):
+    """Bytes that the HTTP parser refuses; ``reason`` tells them apart in the metrics."""
+
+    def __init__(self, description: str, *, reason: str, status: int = 400) -> None:
+        self.reason, self.status = reason, status
+        super().__init__(description)
 
 
 class IdentityNotFound(ProxyError):
@@ -184,12 +213,12 @@ class Refused(TokenError):
         self.code = code
         """The AADSTS number; 0 where there is none."""
         self.reason = f"AADSTS{code}" if code else "refused"
-        self.details = details or {}
+        self.said = details or {}
         super().__init__(description)
 
     def fields(self) -> Mapping[str, object]:
         """Entra ID's codes, ids and time, as it wrote them."""
-        return self.details
+        return self.said
 
 
 class NotYet(Refused):

@@ -26,40 +26,46 @@ class Identities:
     default_tenant: str = ""
     mapped: tuple[Mapped, ...] = ()
     strict: bool = False
-    _by_parameter: Mapping[str, Mapping[str, Mapped]] = field(init=False, repr=False)
+    _by_client: Mapping[str, Mapped] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        """Index the map by what requests can name."""
-        by_resource = {entry.resource_id: entry for entry in self.mapped if entry.resource_id}
-        index = {
-            "client_id": {entry.client_id: entry for entry in self.mapped},
-            "object_id": {entry.object_id: entry for entry in self.mapped if entry.object_id},
-            "msi_res_id": by_resource,
-            "mi_res_id": by_resource,
-            "msi-res-id": by_resource,  # as one .NET release spells it
-            "resource_id": by_resource,  # as azure-identity's asynchronous credential passes it on
-        }
-        object.__setattr__(self, "_by_parameter", index)
+        """Index the map."""
+        object.__setattr__(self, "_by_client", {entry.client_id: entry for entry in self.mapped})
 
-    def resolve(self, parameter: str, value: str) -> Identity:
-        """The identity that a request names; no ``parameter`` means the pod's default.
+    def resolve(self, client_id: str) -> Identity:
+        """The identity that a client id means; an empty one means the pod's default.
 
         Raises errors.IdentityNotFound for every identity that the pod does not have.
         """
-        if not parameter:
+        if not client_id:
             return self._default()
-        key = value.rstrip("/").lower()
-        if entry := self._by_parameter[parameter].get(key):
+        key = client_id.lower()
+        if entry := self._by_client.get(key):
             return self._with_tenant(entry.client_id, entry.tenant_id)
-        if parameter == "client_id" and (key == self.default_client or not self.strict):
+        if key == self.default_client or not self.strict:
             return self._with_tenant(key, "")
         raise errors.IdentityNotFound
 
+    def own(self) -> tuple[Identity, ...]:
+        """The default identity, then those of the map."""
+        clients = dict.fromkeys((self.default_client, *self._by_client))
+        return tuple(self.resolve(client) for client in clients if client)
+
+    def by_object_id(self) -> Mapping[str, Identity]:
+        """What the map says of object ids."""
+        return {one.object_id: self.resolve(one.client_id) for one in self.mapped if one.object_id}
+
+    def by_resource_id(self) -> Mapping[str, Identity]:
+        """What the map says of resource ids."""
+        return {
+            one.resource_id: self.resolve(one.client_id) for one in self.mapped if one.resource_id
+        }
+
     def _default(self) -> Identity:
         if self.default_client:
-            return self.resolve("client_id", self.default_client)
+            return self.resolve(self.default_client)
         if len(self.mapped) == 1:
-            return self._with_tenant(self.mapped[0].client_id, self.mapped[0].tenant_id)
+            return self.resolve(self.mapped[0].client_id)
         raise errors.IdentityNotFound
 
     def _with_tenant(self, client_id: str, tenant_id: str) -> Identity:

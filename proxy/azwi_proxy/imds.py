@@ -6,24 +6,40 @@ send and parse; the odd rules below each have a client that breaks without them.
 
 import functools
 import json
-import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from urllib.parse import parse_qsl
 
-from azwi_proxy import errors
+from azwi_proxy import bounded, errors
 
 CONTENT_TYPE = "application/json; charset=utf-8"
 FORM_TYPE = "application/x-www-form-urlencoded"
-IDENTITY_PARAMETERS = (
-    "client_id", "object_id", "msi_res_id", "mi_res_id", "msi-res-id", "resource_id",
-)  # fmt: skip
+CLIENT_ID, OBJECT_ID, RESOURCE_ID = "client_id", "object_id", "msi_res_id"
+"""The three ways to name an identity, as TokenRequest has them."""
+
+_NAMES = {
+    "clientid": CLIENT_ID,
+    "objectid": OBJECT_ID,
+    "principalid": OBJECT_ID,  # App Service's name for it
+    "msiresid": RESOURCE_ID,
+    "miresid": RESOURCE_ID,
+    "resourceid": RESOURCE_ID,  # as azure-identity's asynchronous credential passes it on
+}
+"""Parameters that name an identity, in lower case and without ``-``, ``_`` and ``.``: one that is
+spelled otherwise must not get the default identity's token."""
+
+_LIKE_THEM = ("client", "object", "principal", "identity", "msi", "miresid")
+_OF_THE_SOFTWARE = frozenset(
+    ("clientrequestid", "clientinfo", "clientsku", "clientver", "clientcapabilities")
+)
+"""Begin like names of identities, and only describe who asks."""
+
 ROOT_LISTING = b"identity/\ninstance/\nversions\n"
 """What GET /metadata?format=text lists; old Terraform providers want no more than a 2xx."""
 
 _MAX_RESOURCE = 1024
 _MAX_FIELDS = 100
-_PLAIN_RESOURCE = re.compile(r"[\x21-\x7e\u00a0-\U0010ffff]+")
+_JOINERS = str.maketrans("", "", "-_.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,29 +71,50 @@ def refuse_forwarded(forwarded_for: bool) -> None:
         )
 
 
-@functools.lru_cache(maxsize=1024)
+@bounded.cached(256)
 def token_request(query: str, form: str = "") -> TokenRequest:
     """Parse the raw query, and the raw form of a POST; raises errors.BadRequest.
 
     Values are percent-decoded exactly once; clients send ``resource`` raw as well. Empty parameters
-    count as absent, unknown ones are ignored, api-version is not checked.
+    count as absent, api-version is not checked. Other parameters are ignored, unless their names
+    look like an identity's: an identity that is not understood is not the default one.
     """
-    return asked_for(parameters(query) + parameters(form), IDENTITY_PARAMETERS)
+    return asked_for(parameters(query) + parameters(form))
 
 
-def asked_for(given: Collection[tuple[str, str]], names: Collection[str]) -> TokenRequest:
-    """What parameters ask for, where ``names`` are those that may name an identity."""
-    found = dict(given)
-    for name in ("resource", *names):
-        if sum(other == name for other, _ in given) > 1:
-            raise errors.BadRequest(f"The parameter '{name}' is given more than once")
-    named = [name for name in names if name in found]
-    if len(named) > 1:
-        raise errors.BadRequest(f"Only one of {' and '.join(named)} may be given")
-    resource = _resource(found.get("resource", ""))
-    if not named:
+def asked_for(given: Collection[tuple[str, str]]) -> TokenRequest:
+    """Return what parameters ask for; raises errors.BadRequest."""
+    named = [(name, _identity_parameter(name), value) for name, value in given]
+    found = [(name, parameter, value) for name, parameter, value in named if parameter]
+    for name, *_ in found:
+        _refuse_twice(name, sum(other == name for other, *_ in found))
+    if len(found) > 1:
+        names = [name for name, *_ in found]
+        raise errors.BadRequest(f"Only one of {' and '.join(names[:4])} may be given")
+    resources = [value for name, value in given if name == "resource"]
+    _refuse_twice("resource", len(resources))
+    resource = _resource("".join(resources))
+    if not found:
         return TokenRequest(resource)
-    return TokenRequest(resource, named[0], found[named[0]])
+    _, parameter, value = found[0]
+    return TokenRequest(resource, parameter, value)
+
+
+def _refuse_twice(name: str, times: int) -> None:
+    if times > 1:
+        raise errors.BadRequest(f"The parameter '{name}' is given more than once")
+
+
+def _identity_parameter(name: str) -> str:
+    """The way to name an identity that a parameter's name means; empty where it means none."""
+    plain = name.casefold().translate(_JOINERS)
+    parameter = _NAMES.get(plain, "")
+    if not parameter and plain.startswith(_LIKE_THEM) and plain not in _OF_THE_SOFTWARE:
+        raise errors.BadRequest(
+            f"The parameter '{name[:40]}' is not known:"
+            " name an identity by client_id, object_id or msi_res_id"
+        )
+    return parameter
 
 
 def parameters(text: str) -> list[tuple[str, str]]:
@@ -91,7 +128,11 @@ def parameters(text: str) -> list[tuple[str, str]]:
 def _resource(resource: str) -> str:
     if not resource:
         raise errors.BadRequest("Required query variable 'resource' is missing")
-    if len(resource) > _MAX_RESOURCE or not _PLAIN_RESOURCE.fullmatch(resource):
+    if len(resource) > _MAX_RESOURCE:
+        raise errors.BadRequest(
+            f"The parameter 'resource' is too long: {_MAX_RESOURCE} characters are the most"
+        )
+    if " " in resource or not resource.isprintable():  # no-break and zero-width spaces are not
         raise errors.BadRequest(
             "The parameter 'resource' must be one URI or GUID, without spaces or control characters"
         )
@@ -109,12 +150,19 @@ def scope(resource: str) -> str:
 
 @functools.lru_cache(maxsize=64)  # spelled once a second for all who ask for the same token
 def token_answer(
-    access_token: str, resource: str, *, expires_in: int, expires_on: int, not_before: int
+    access_token: str,
+    resource: str,
+    client_id: str,
+    *,
+    expires_in: int,
+    expires_on: int,
+    not_before: int,
 ) -> bytes:
     """The success body; times in seconds, ``expires_on`` and ``not_before`` since the epoch.
 
     One line, no space after ``:`` or ``,``, every value a string, in this order: SqlClient and
     mssql-jdbc search the text, Rust wants strings, MSAL.NET lets the last of the two expiries win.
+    ``client_id`` comes last, as in Azure's own answer: scripts read it.
     """
     return compact(
         {
@@ -125,6 +173,7 @@ def token_answer(
             "not_before": str(not_before),
             "resource": resource,
             "token_type": "Bearer",
+            "client_id": client_id,
         }
     )
 

@@ -9,10 +9,11 @@ take for an identity endpoint must never reach it (the class of CVE-2022-23551),
 """
 
 import enum
-import functools
 import re
 import unicodedata
 from urllib.parse import unquote
+
+from azwi_proxy import bounded
 
 _DECODINGS = 16
 """Percent-decoding stops at a fixed point; a target that needs more rounds is an attack."""
@@ -56,7 +57,7 @@ _ENDPOINTS = {
 _LOCAL = {"/readyz": Route.READY, "/healthz": Route.HEALTH, "/metrics": Route.METRICS}
 
 
-@functools.lru_cache(maxsize=1024)
+@bounded.cached(256)
 def route(target: str) -> Route:
     """The route of a request target as it stood in the request line (origin or absolute form)."""
     path = split(target)[0]

@@ -1,10 +1,11 @@
 """Answers again, byte for byte, what was answered from the token store within this same second.
 
-A client that asks in a loop sends the same head every time, but for the ID that SDKs give each
-request. Parsing it again would give the same request, the store the same token, and the body the
-same seconds: so ``server`` may send the same answer without any of it. Nothing outlives its second;
-whatever is not exactly one plain GET head on an idle connection takes the long way. Nor is anything
-kept for a head that comes for the first time: some differ in what only their client knows.
+A client that asks in a loop sends the same head every time, but for lines that nobody here reads:
+the ID that SDKs give each request, what tracing libraries add. Parsing it again would give the same
+request, the store the same token, and the body the same seconds: so ``server`` may send the same
+answer without any of it. Nothing outlives its second; whatever is not exactly one plain GET head on
+an idle connection takes the long way. Nor is anything kept for a head that comes for the first
+time: some differ in what only their client knows.
 """
 
 import re
@@ -12,23 +13,32 @@ import time
 from array import array
 from collections.abc import Callable
 
+from azwi_proxy import headers
+
 MAX_HEADS = 256  # different heads a second; more are simply parsed
 MAX_HEAD = 4096  # bytes
+MAX_LINES = 64  # aiohttp counts what nobody reads too, and refuses more than 128
+MAX_KEPT = 1024 * 1024  # bytes of heads and answers; a token is 2 KB
 SEEN = 1024  # heads that are known to have come, by a hash
 _END = b"\r\n\r\n"
 # A body, or a change of protocol, would begin behind the head.
 _NOT_PLAIN = (b"content-length", b"transfer-encoding", b"upgrade", b"expect")
-# Whole lines that tell requests apart for whoever reads logs. They say nothing to us, and aiohttp
-# does no more than count them: it refuses a head of more than 128 lines.
-_ID = re.compile(
-    rb"\r\n(?i:x-ms-(?:client-|correlation-|)request-id|(?:x-|client-|)request-id"
-    rb"|(?:x-|)correlation-id|traceparent): [!-~]+(?=\r\n)"
+_READ = b"(?i:%b|(?:%b)[^:\r\n]*)" % tuple(
+    "|".join(map(re.escape, names)).encode()
+    for names in (
+        (*headers.READ, *headers.READ_BY_AIOHTTP),
+        headers.PREFIXES_READ_BY_AIOHTTP,
+    )
 )
-_MAX_LINES = 64
+# Lines in the plainest spelling: a token, a colon, printable text, between two line ends.
+_UNREAD_LINE = re.compile(
+    rb"\r\n(?!%b:)[!#$%%&'*+\-.^_`|~0-9A-Za-z]+:[\t\x20-\x7e]*(?=\r\n)" % _READ
+)
+_KEY = re.compile(rb"GET [\x21-\x7e]+ HTTP/1\.[01](?:\r\n%b:[\t\x20-\x7e]*)*\r\n\r\n" % _READ)
 
 
 class Replay:
-    """Answers of the current second, by the bytes of the request's head (``without_ids``)."""
+    """Answers of the current second, by whole heads and by what is read of them (``key``)."""
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
@@ -36,6 +46,7 @@ class Replay:
         self._answers: dict[bytes, bytes] = {}
         self._seen = array("q", bytes(8 * SEEN))
         self._count = 0
+        self._bytes = 0
 
     def answer(self, head: bytes) -> bytes | None:
         """The whole answer to a request that is exactly ``head``, if this second has one."""
@@ -58,9 +69,16 @@ class Replay:
             return
         if self._second != second:
             self._answers.clear()
+            self._bytes = 0
             self._second = second
-        if len(self._answers) < MAX_HEADS:
+        size = len(head) + len(answer)
+        if len(self._answers) < MAX_HEADS and self._bytes + size <= MAX_KEPT:
             self._answers[head] = answer
+            self._bytes += size
+
+    def keep(self, head: bytes, answer: bytes) -> None:
+        """Keep ``answer``, which has just been found by a head's key, by the whole head too."""
+        self.remember(head, answer, self._second)
 
     def take_count(self) -> int:
         """How many answers were sent again since the last call; for metrics."""
@@ -68,9 +86,16 @@ class Replay:
         return count
 
 
-def without_ids(head: bytes) -> bytes:
-    """A plain head without the lines that are another in each of a client's requests."""
-    return _ID.sub(b"", head) if head.count(b"\r\n") <= _MAX_LINES else head
+def key(head: bytes) -> bytes:
+    """The request line and the lines that are read, in order; empty where the head is not so plain.
+
+    What is left out must be beyond doubt: a folded line, a bare line feed or a blank before a colon
+    may change what the lines around it mean.
+    """
+    if head.count(b"\r\n") > MAX_LINES:
+        return b""
+    read = _UNREAD_LINE.sub(b"", head)
+    return read if _KEY.fullmatch(read) else b""
 
 
 def is_plain_head(data: bytes) -> bool:

@@ -80,7 +80,9 @@ async def _listen_all(
     app: application.App, settings: Settings, sites: contextlib.AsyncExitStack
 ) -> None:
     """The site on loopback, and the metrics site if there is one; ``sites`` stops them."""
-    await _listen(sites, server.Site(app.handle, app.replay), "127.0.0.1", settings.port)
+    await _listen(
+        sites, server.Site(app.handle, app.replay, app.refuse), "127.0.0.1", settings.port
+    )
     if settings.metrics_port:
         handler = functools.partial(application.metrics_site, metrics=app.metrics)
         site = server.Site(handler)

@@ -9,25 +9,33 @@ answered from the token store within the same second is answered again unparsed 
 import asyncio
 import contextlib
 import logging
+from collections.abc import Callable
 from typing import Any
 
-from aiohttp import HttpVersion10, HttpVersion11, web
+from aiohttp import HttpVersion10, HttpVersion11, http_exceptions, web
 from aiohttp.http_parser import RawRequestMessage
 from aiohttp.web_protocol import RequestHandler
 
 from azwi_proxy import app as application
-from azwi_proxy.replay import Replay, is_plain_head, without_ids
+from azwi_proxy import errors
+from azwi_proxy.replay import Replay, is_plain_head, key
+from azwi_proxy.upstream import is_long_poll
 
+MAX_LINE = 8190  # bytes of a request line, aiohttp's own limit
+MAX_FIELD = 16 * 1024  # bytes of a header line; W3C lets ``baggage`` have 8,192
 IDLE = 75.0  # seconds; also ends a request head that trickles in
 BACKLOG = 1024  # connections the kernel may hold for us: a thousand clients may start at once
 FAREWELL = 0.25  # seconds in which the clients of open connections are told to close them
 CLOSING = 0.1  # seconds; aiohttp's own shutdown waits twice as long as it is told to
 
+Refuse = Callable[[errors.ProxyError, BaseException | None], web.Response]
+"""Answers an error; the exception is the one that a handler broke with."""
+
 log = logging.getLogger("azwi_proxy.server")
 
 
 class _Protocol(RequestHandler):
-    __slots__ = ("_head", "_plain", "_replay", "_site", "_unanswered")
+    __slots__ = ("_half_closed", "_head", "_plain", "_replay", "_site", "_unanswered")
 
     def __init__(self, manager: "_Server", replay: Replay) -> None:
         super().__init__(
@@ -37,6 +45,8 @@ class _Protocol(RequestHandler):
             keepalive_timeout=IDLE,
             lingering_time=0,
             auto_decompress=False,
+            max_line_size=MAX_LINE,
+            max_field_size=MAX_FIELD,
             logger=log,
         )
         self._site = manager
@@ -46,7 +56,8 @@ class _Protocol(RequestHandler):
         self._unanswered = 0
         """Requests that were given to the parser and have no whole answer yet."""
         self._head = b""
-        """The one such request, less its ID, if it came when there was no other."""
+        """What is read of the one such request, if it came when there was no other."""
+        self._half_closed = False
 
     def data_received(self, data: bytes) -> None:
         """Answer a known head at once; give everything else to the parser."""
@@ -56,8 +67,10 @@ class _Protocol(RequestHandler):
             known = self._replay.answer(data) if idle else None
             if known is None:
                 self._plain = is_plain_head(data)
-                self._head = without_ids(data) if idle and self._plain else b""
+                self._head = key(data) if idle and self._plain else b""
                 known = self._replay.answer(self._head)
+                if known and self._replay.comes_again(data):
+                    self._replay.keep(data, known)
             if known and self.transport is not None:
                 self._next_keepalive_close_time = self._loop.time() + IDLE
                 self.transport.write(known)
@@ -65,13 +78,34 @@ class _Protocol(RequestHandler):
             self._unanswered += 1
         super().data_received(data)
 
+    def eof_received(self) -> bool:  # type: ignore[override]  # aiohttp returns None, for "close"
+        """Answer a client that half-closes after its request; it may read for as long as it likes.
+
+        A long poll ends instead: a client that has gone looks the same, and it would go on for
+        hours.
+        """
+        waits = self._messages or (self._request_count and self._waiter is None)
+        current = self._current_request
+        if not waits or (current is not None and is_long_poll(current.raw_path)):
+            return False
+        self._half_closed = True
+        return True
+
+    def give_up_if_left(self) -> None:
+        """Cut the connection of a client that sends no more: most of them have gone for good."""
+        if self._half_closed and self.transport is not None:
+            self.transport.abort()
+
     async def finish_response(
         self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
     ) -> tuple[web.StreamResponse, bool]:
         """Send an answer, and remember it where the same head may have it again."""
-        if self._site.ending and not resp.prepared:
+        last = self._site.ending or (self._half_closed and not self._messages)
+        if last and not resp.prepared:
             resp.force_close()
         finished = await super().finish_response(request, resp, start_time)
+        if last and self._half_closed:
+            self.close()
         if self._plain and resp.keep_alive:
             self._unanswered -= 1
             if self._head and isinstance(resp, application.StoredAnswer):
@@ -90,17 +124,45 @@ class _Protocol(RequestHandler):
         message: str | None = None,
     ) -> web.StreamResponse:
         """Answer what never reached a handler, or broke in one."""
-        if status != 400:
-            log.error("a request broke", exc_info=exc)
-            if request.writer.output_size > 0:
-                raise ConnectionError("the answer had begun") from exc
-        response = application.bad_message() if status == 400 else application.broken()
+        if status != 400 and request.writer.output_size > 0:
+            raise ConnectionError("the answer had begun") from exc
+        error = _unparsed(exc) if status == 400 else errors.Broken()
+        response = self._site.refuse(error, None if status == 400 else exc)
         response.force_close()
         return response
 
 
+def _unparsed(exc: BaseException | None) -> errors.ProxyError:
+    """What the parser refuses, by its cause; of the bytes themselves nothing is told."""
+    if isinstance(exc, http_exceptions.LineTooLong):
+        if MAX_FIELD in exc.args:
+            return errors.Unparsed(
+                f"A header line has more than {MAX_FIELD} bytes",
+                reason="header_too_long",
+                status=431,
+            )
+        return errors.Unparsed(
+            f"The request line has more than {MAX_LINE} bytes", reason="target", status=414
+        )
+    told = str(exc.args[0]) if exc and exc.args else ""
+    if told.startswith("Too many headers"):
+        return errors.Unparsed(
+            "There are more than 128 header lines", reason="too_many_headers", status=431
+        )
+    if told.startswith("Missing 'Host'"):
+        return errors.HostRefused("There must be one Host line")
+    if told.startswith("Duplicate"):
+        return errors.Unparsed("A header that may come once comes twice", reason="header_twice")
+    if isinstance(exc, http_exceptions.InvalidURLError):
+        return errors.Unparsed(
+            "The request's target has characters that must be percent-encoded", reason="target"
+        )
+    return errors.Unparsed("The request cannot be parsed as HTTP", reason="not_http")
+
+
 class _Server(web.Server):
     replay: Replay
+    refuse: Refuse
     ending = False
     """Whether each answer is the last one of its connection."""
 
@@ -119,8 +181,15 @@ class _Server(web.Server):
 class Site:
     """One listening address with one handler."""
 
-    def __init__(self, handler: application.Handler, replay: Replay | None = None) -> None:
+    def __init__(
+        self,
+        handler: application.Handler,
+        replay: Replay | None = None,
+        refuse: Refuse = application.refusal,
+    ) -> None:
+        """``refuse``: answers what never reached ``handler``, or broke in it."""
         self._handler = handler
+        self._refuse = refuse
         self._replay = replay or Replay()
 
     async def start(self, host: str, port: int) -> None:
@@ -130,6 +199,7 @@ class Site:
         # are tasks of their own (``tokens``), so nobody else loses by it.
         self._manager = _Server(self._handler, handler_cancellation=True)
         self._manager.replay = self._replay
+        self._manager.refuse = self._refuse
         self._server = await loop.create_server(
             self._manager, host, port, backlog=BACKLOG, reuse_address=True
         )
@@ -140,6 +210,9 @@ class Site:
         self._server.close()
         self._manager.ending = True
         await self._until_left(FAREWELL)
+        for connection in self._manager.connections:
+            if isinstance(connection, _Protocol):
+                connection.give_up_if_left()
         self._manager.pre_shutdown()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(grace):

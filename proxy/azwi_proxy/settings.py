@@ -9,7 +9,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from azwi_common import contract
 from azwi_common.identities import Guid, IdentityMap, Tenant
-from azwi_common.settings import Env, Port
+from azwi_common.settings import Env, HostNames, Port
 
 _GUARD = re.compile(r"[!-~]{16,256}")  # what a header can hold, and nobody guesses
 
@@ -157,6 +157,14 @@ class Settings:
         tuple[str, ...],
         Env(contract.PREFETCH, "resources, separated by spaces, to get tokens for at the start"),
     ] = ()
+    hosts: Annotated[
+        HostNames,
+        Env(
+            contract.HOSTS,
+            "names of hosts, separated by spaces, by which apps ask the proxy; addresses, localhost"
+            " and the names of metadata services are always allowed",
+        ),
+    ] = HostNames()
     drain_seconds: Annotated[
         int,
         Env(contract.DRAIN_SECONDS, "seconds to go on answering after SIGTERM"),

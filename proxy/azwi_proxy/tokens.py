@@ -9,20 +9,25 @@ Knows nothing of HTTP or msal: the exchange and the clock are handed in.
 import asyncio
 import contextlib
 import random
+import sys
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 
 from azwi_proxy import errors
 from azwi_proxy.identities import Identity
 
 CAPACITY = 4096  # tokens; the least recently used goes first
+MAX_STORED = 16 * 1024 * 1024  # bytes of all tokens; one has 2 KB
+MAX_TOKEN = 64 * 1024  # bytes of one; longer ones are answered, and not stored
 FAILURES = 1024  # remembered failures: fewer, so that nonsense does not push tokens out
 LEAST = 60.0  # seconds: a token with less life left is not handed out
 PLENTY = 20 * 60.0  # seconds: Terraform renews at each call below 20 minutes
 PATIENCE = 2.0  # seconds an answer waits for a renewal when there still is a token to fall back on
 RATE = 20.0  # exchanges a second, and at once after a pause: what IMDS itself allows a VM
+RESERVED = 10.0  # more, for the pod's own identities: client ids at random must not use them up
+LONGEST_PAUSE = {429: 120.0, 503: 30.0}  # seconds before Entra ID is asked again, by its status
 RENEWAL_PAUSE = (3.0, 6.0)  # seconds between tries to renew a token that is still good
 
 
@@ -49,6 +54,19 @@ def now() -> Moment:
 
 
 @dataclass(frozen=True, slots=True)
+class Said:
+    """What a token says of its identity, in lower case; empty where it says nothing."""
+
+    object_id: str = ""
+    resource_id: str = ""
+    readable: bool = False
+
+    def of(self, parameter: str) -> str:
+        """What it says of ``object_id`` or ``msi_res_id``."""
+        return self.object_id if parameter == "object_id" else self.resource_id
+
+
+@dataclass(frozen=True, slots=True)
 class Token:
     """An access token and its times."""
 
@@ -59,6 +77,7 @@ class Token:
     expires_on: int
     """Unix time, by the clock of this node."""
     not_before: int
+    said: Said = Said()
 
     def remaining(self, moment: Moment) -> float:
         """Seconds of life left."""
@@ -87,6 +106,10 @@ class _Failure:
     error: errors.TokenError
     until: float
     """By Moment.elapsed."""
+    pause: float = 0
+    """Seconds that a scope is held back because Entra ID asked for it; 0 where it did not."""
+    until_theirs: float = 0
+    """By Moment.elapsed: the end of the time that Entra ID named. Until then one asks at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,19 +129,24 @@ class TokenStore:
     def __init__(
         self,
         exchange: Exchange,
+        own: Collection[Identity] = (),
         *,
         clock: Callable[[], Moment] = now,
         jitter: Callable[[float, float], float] = random.uniform,
         on_hit: Callable[[], None] = lambda: None,
     ) -> None:
         self._exchange = exchange
+        self._own = frozenset(own)
         self._clock = clock
         self._jitter = jitter
         self._on_hit = on_hit
         self._entries: OrderedDict[Key, _Entry] = OrderedDict()
-        self._failures: OrderedDict[Key | Identity, _Failure] = OrderedDict()
+        self._stored = 0
+        self._failures: OrderedDict[Key, _Failure] = OrderedDict()
+        self._probes: dict[Identity, Key] = {}
+        """By identity, the scope whose exchange finds out whether Entra ID answers again."""
         self._flights: dict[Key, _Flight] = {}
-        self._allowance = RATE
+        self._allowance = RATE + RESERVED
         self._allowed_at = clock().elapsed
 
     def fresh(self, identity: Identity, scope: str) -> Token | None:
@@ -151,7 +179,7 @@ class TokenStore:
             flight = self._flight(key)
             await asyncio.wait((flight.task,), timeout=self._patience(flight))
         self._on_hit()
-        return self._entries.setdefault(key, entry).token
+        return self._entries.get(key, entry).token
 
     async def close(self) -> None:
         """Give up what is in flight."""
@@ -187,9 +215,10 @@ class TokenStore:
         """The exchange in flight for ``key``, started if need be; raises what is remembered."""
         if flight := self._flights.get(key):
             return flight
-        self._raise_remembered(key)
-        self._raise_remembered(key[0])
-        self._spend()
+        probes = self._raise_remembered(key)
+        self._spend(key[0])
+        if probes:
+            self._probes[key[0]] = key
         task = asyncio.create_task(self._fetch(key, remember))
         flight = self._flights[key] = _Flight(task, self._clock().elapsed)
         task.add_done_callback(lambda done: self._landed(key, done))
@@ -204,60 +233,91 @@ class TokenStore:
                 self._remember(key, error)
             raise
         self._failures.pop(key, None)
-        self._entries[key] = _Entry(token, token.lifetime * self._jitter(0.45, 0.5))
-        self._entries.move_to_end(key)
-        while len(self._entries) > CAPACITY:
-            self._entries.popitem(last=False)
+        self._store(key, token)
         return token
+
+    def _store(self, key: Key, token: Token) -> None:
+        if before := self._entries.pop(key, None):
+            self._stored -= _size(key, before.token)
+        if len(token.text) > MAX_TOKEN:
+            return
+        self._entries[key] = _Entry(token, token.lifetime * self._jitter(0.45, 0.5))
+        self._stored += _size(key, token)
+        while len(self._entries) > CAPACITY or self._stored > MAX_STORED:
+            oldest, entry = self._entries.popitem(last=False)
+            self._stored -= _size(oldest, entry.token)
 
     def _landed(self, key: Key, done: asyncio.Task[Token]) -> None:
         del self._flights[key]
+        if self._probes.get(key[0]) == key:
+            del self._probes[key[0]]
         if not done.cancelled():
             done.exception()  # retrieved: with a token in hand nobody may be waiting for it
 
     def _remember(self, key: Key, error: errors.TokenError) -> None:
-        """Let a failure answer for a while: for its token, or its identity if Entra ID said so."""
+        """Let a failure answer for its token for a while, longer if Entra ID asked for it."""
         pause = error.remember
         entry = self._entries.get(key)
         if entry and entry.token.remaining(self._clock()) >= LEAST:
             pause = RENEWAL_PAUSE
-        seconds = self._jitter(*pause)
-        hold = _hold(error)
-        subject: Key | Identity = key
-        if hold:
-            seconds, subject = hold + self._jitter(0, 1), key[0]
-        self._failures[subject] = _Failure(error, self._clock().elapsed + seconds)
-        self._failures.move_to_end(subject)
+        now = self._clock().elapsed
+        failure = _Failure(error, now + self._jitter(*pause))
+        before = self._failures.get(key)
+        if _hold(error) or (before and before.until_theirs > now):
+            failure = self._held(error, before, now)
+        self._failures[key] = failure
+        self._failures.move_to_end(key)
         while len(self._failures) > FAILURES:
             self._failures.popitem(last=False)
 
-    def _raise_remembered(self, subject: Key | Identity) -> None:
-        failure = self._failures.get(subject)
+    def _held(self, error: errors.TokenError, before: _Failure | None, now: float) -> _Failure:
+        """Hold a scope back for part of the time that Entra ID named, twice as long each time.
+
+        A middlebox may name ten minutes. So one request asks after ``pause``, and doubles it.
+        """
+        theirs = now + _hold(error)
+        pause = min(_hold(error), LONGEST_PAUSE.get(error.status, LONGEST_PAUSE[503]))
+        if before and before.until_theirs > now:
+            theirs = max(theirs, before.until_theirs)
+            pause = min(before.pause * 2, theirs - now)
+        return _Failure(error, now + pause + self._jitter(0, 1), pause, theirs)
+
+    def _raise_remembered(self, key: Key) -> bool:
+        """Raise what is remembered of a token; True where its exchange shows if that is over."""
+        failure = self._failures.get(key)
         if failure is None:
-            return
-        left = failure.until - self._clock().elapsed
-        if left <= 0:
-            del self._failures[subject]
-            return
+            return False
+        now = self._clock().elapsed
+        left = failure.until - now
+        if left <= 0 and failure.until_theirs <= now:
+            del self._failures[key]
+            return False
+        if left <= 0 and key[0] not in self._probes:
+            return True
         error = failure.error
         if isinstance(error, errors.Throttled):
             error.retry_after = max(1, min(5, round(left)))
         raise error.with_traceback(None)
 
-    def _spend(self) -> None:
+    def _spend(self, identity: Identity) -> None:
         """Take one exchange from the allowance, or raise errors.Busy."""
         moment = self._clock().elapsed
-        self._allowance = min(RATE, self._allowance + (moment - self._allowed_at) * RATE)
+        self._allowance = min(RATE + RESERVED, self._allowance + (moment - self._allowed_at) * RATE)
         self._allowed_at = moment
-        if self._allowance < 1:
+        if self._allowance < (1 if identity in self._own else RESERVED + 1):
             raise errors.Busy(
                 f"More than {RATE:.0f} different tokens a second are asked for: try again"
             )
         self._allowance -= 1
 
 
+def _size(key: Key, token: Token) -> int:
+    """Bytes that a stored token takes, about."""
+    return sys.getsizeof(key[1]) + sys.getsizeof(token.text)
+
+
 def _hold(error: errors.TokenError) -> float:
-    """Seconds for which Entra ID asked not to be called for this identity."""
+    """Seconds for which Entra ID asked not to be called."""
     return error.hold if isinstance(error, errors.Unavailable) else 0
 
 

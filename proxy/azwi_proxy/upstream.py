@@ -18,7 +18,7 @@ from aiohttp import web
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
-from azwi_proxy import errors, paths
+from azwi_proxy import errors, headers, paths
 
 CONNECT = 1.0  # seconds: on a cluster that drops IMDS traffic the app must hear so soon
 FIRST_BYTE = 10.0  # seconds from the end of the request's body
@@ -83,7 +83,7 @@ class Upstream:
         """
         self._refuse_own(request)
         _refuse_bytes(request)
-        patient = _LONG_POLL.search(paths.split(request.raw_path)[1]) is not None
+        patient = is_long_poll(request.raw_path)
         try:
             async with await self._head(request, None if patient else FIRST_BYTE) as answer:
                 return await _relay(answer, request)
@@ -136,6 +136,11 @@ class Upstream:
                 )
 
 
+def is_long_poll(target: str) -> bool:
+    """Whether a request may be held open until something changes."""
+    return _LONG_POLL.search(paths.split(target)[1]) is not None
+
+
 def _aimed_at(transport: asyncio.Transport) -> Any:
     """Where the peer connected to, as it saw it: before the redirect, if there is one."""
     try:
@@ -159,10 +164,10 @@ def _refuse_bytes(request: web.BaseRequest) -> None:
 
 def _sent_on(request: web.BaseRequest) -> CIMultiDict[str]:
     """The request's headers; its length only with its body, or the next request would be eaten."""
-    headers = _end_to_end(request.headers)
+    sent = _end_to_end(request.headers)
     if not request.can_read_body:
-        headers.popall("Content-Length", None)
-    return headers
+        sent.popall("Content-Length", None)
+    return sent
 
 
 async def _body(request: web.BaseRequest, limit: asyncio.Timeout) -> AsyncIterator[bytes]:
@@ -177,7 +182,10 @@ async def _body(request: web.BaseRequest, limit: asyncio.Timeout) -> AsyncIterat
 
 async def invite(request: web.BaseRequest) -> None:
     """Tell a client that waits for it (curl, from 1 MB on) to send its body."""
-    if request.headers.get("Expect", "").lower() != "100-continue" or request.version < (1, 1):
+    if request.headers.get(headers.EXPECT, "").lower() != "100-continue" or request.version < (
+        1,
+        1,
+    ):
         return
     writer = request.writer
     await writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
@@ -233,17 +241,17 @@ async def _piece(answer: aiohttp.ClientResponse) -> bytes:
 
 
 def _end_to_end(
-    headers: CIMultiDictProxy[str] | CIMultiDict[str],
+    given: CIMultiDictProxy[str] | CIMultiDict[str],
 ) -> CIMultiDict[str]:
     """Headers without those that are about one connection (RFC 9110 section 7.6.1)."""
     named = {
         name.strip().lower()
-        for value in headers.getall("Connection", ())
+        for value in given.getall("Connection", ())
         for name in value.split(",")
     }
     dropped = (_HOP_BY_HOP | named | {"expect"}) - _NEVER_DROPPED
     return CIMultiDict(
-        (name, value) for name, value in headers.items() if name.lower() not in dropped
+        (name, value) for name, value in given.items() if name.lower() not in dropped
     )
 
 

@@ -19,7 +19,7 @@ def test_a_setting_of_the_proxy_is_an_annotation_by_the_same_words() -> None:
     assert contract.PROXY_SETTING_ANNOTATIONS["azure.workload.identity/proxy-drain-seconds"] == (
         contract.DRAIN_SECONDS
     )
-    assert len(contract.PROXY_SETTING_ANNOTATIONS) == 6
+    assert len(contract.PROXY_SETTING_ANNOTATIONS) == 7
 
 
 def test_each_bound_of_each_resource_is_an_annotation() -> None:

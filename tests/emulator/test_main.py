@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from azwi_emulator.__main__ import main
-from azwi_testing import plain_environment
+from azwi_testing import plain_environment, settle
 
 START = 15.0
 
@@ -52,6 +52,7 @@ class Run:
     @property
     def log(self) -> str:
         """Everything on standard error so far."""
+        settle(self.process)
         return self._log.read_text()
 
     def stop(self, number: int = signal.SIGTERM) -> int:

@@ -29,7 +29,7 @@ def test_curl_gets_a_token_from_the_metadata_address(running_pod: "RunningPod") 
     answer = json.loads(running_pod.curl(*HEADER, TOKEN + query))
     assert list(answer) == [
         "access_token", "refresh_token", "expires_in", "expires_on", "not_before", "resource",
-        "token_type",
+        "token_type", "client_id",
     ]  # fmt: skip
     assert all(isinstance(value, str) for value in answer.values())
     assert answer["resource"] == "https://vault.azure.net"

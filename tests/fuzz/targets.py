@@ -63,11 +63,12 @@ def token_request(data: bytes) -> None:
     assert not any(sign.isspace() or sign < " " for sign in asked.resource), asked
     assert imds.scope(asked.resource).endswith("/.default")
     assert bool(asked.parameter) == bool(asked.value)
+    assert asked.parameter in ("", imds.CLIENT_ID, imds.OBJECT_ID, imds.RESOURCE_ID)
     times = {"expires_in": 1, "expires_on": 2, "not_before": 0}
-    _is_compact(imds.token_answer("t", asked.resource, **times))
+    _is_compact(imds.token_answer("t", asked.resource, "c", **times))
     strict = Identities(default_client="a", default_tenant="b", strict=True)
     try:
-        strict.resolve(asked.parameter, asked.value)
+        strict.resolve(asked.value)
     except errors.IdentityNotFound as error:
         _is_compact(imds.error_answer(error))
 
@@ -97,7 +98,7 @@ def appservice_request(data: bytes) -> None:
     _is_compact(appservice.token_answer(spoken, "t", asked.resource, "c", **times))
     strict = Identities(default_client="a", default_tenant="b", strict=True)
     with contextlib.suppress(errors.IdentityNotFound):
-        strict.resolve(asked.parameter, asked.value)
+        strict.resolve(asked.value)
 
 
 def guard(data: bytes) -> None:
@@ -123,9 +124,9 @@ def identities(data: bytes) -> None:
         return
     known = Identities(default_tenant="t", mapped=tuple(mapped), strict=True)
     for entry in mapped:
-        assert known.resolve("client_id", entry.client_id).client_id == entry.client_id
+        assert known.resolve(entry.client_id).client_id == entry.client_id
         if entry.object_id:
-            assert known.resolve("object_id", entry.object_id.upper()).client_id == entry.client_id
+            assert known.by_object_id()[entry.object_id].client_id == entry.client_id
 
 
 def settings(data: bytes) -> None:

@@ -243,8 +243,8 @@ HEADERS = [
     b"X: a\nMetadata: true",
     *RIGHT, *RIGHT, b"X-IDENTITY-HEADER: 5e81", b"X-IDENTITY-HEADER: \xff", b"secret:",
 ]  # fmt: skip
-INNER = (
-    b"GET /metadata/identity/oauth2/token?resource=x HTTP/1.1\r\nHost: h\r\nMetadata: true\r\n\r\n"
+INNER = b"GET /metadata/identity/oauth2/token?resource=x HTTP/1.1\r\n" + (
+    b"Host: localhost\r\nMetadata: true\r\n\r\n"
 )
 BODIES = [
     b"",
@@ -263,7 +263,7 @@ def whole_requests(draw: st.DrawFn) -> bytes:
     """One request, whatever it asks for, with a body of the length that it tells."""
     lines = [b"%b %b HTTP/1.1" % (draw(st.sampled_from(METHODS)), draw(targets()))]
     lines += [
-        b"Host: h",
+        b"Host: localhost",
         b"Connection: close",
         *draw(st.lists(st.sampled_from(HEADERS), max_size=3)),
     ]
@@ -321,7 +321,11 @@ def streams(draw: st.DrawFn) -> bytes:
         )
         version = draw(st.sampled_from([b"1.1", b"1.1", b"1.1", b"1.0"]))
         framing = draw(st.lists(st.sampled_from(FRAMINGS), min_size=1, max_size=2))
-        lines = [b"%b %b HTTP/%b" % (method, target, version), b"Host: h", *filter(None, framing)]
+        lines = [
+            b"%b %b HTTP/%b" % (method, target, version),
+            b"Host: localhost",
+            *filter(None, framing),
+        ]
         stream += _head(lines) + b"".join(draw(st.lists(st.sampled_from(PIECES), max_size=3)))
     return stream
 
@@ -434,11 +438,17 @@ def msi_requests(draw: st.DrawFn) -> tuple[bytes, bool]:
     )
     path = draw(st.sampled_from(MSI_PATHS))
     target = b"%b?resource=https://vault.azure.net&api-version=%b" % (path, version)
-    head = [b"GET %b HTTP/1.1" % target, b"Host: h", b"Connection: close"]
+    head = [b"GET %b HTTP/1.1" % target, b"Host: localhost", b"Connection: close"]
     return _head(head + [b"%b: %b" % line for line in lines]), allowed
 
 
-MSI_PATHS = [b"/msi/token", b"/msi/token", b"/MSI/Token/", b"//msi%2ftoken", b"http://h/msi/token"]
+MSI_PATHS = [
+    b"/msi/token",
+    b"/msi/token",
+    b"/MSI/Token/",
+    b"//msi%2ftoken",
+    b"http://[::]/msi/token",
+]
 MSI_HEADERS = [
     (name, value)
     for name in (b"X-IDENTITY-HEADER", b"x-identity-header", b"Secret", b"secret")
@@ -536,9 +546,11 @@ def test_a_connect_with_a_length_does_not_swallow_the_next_requests_head(
     with Impatient() as imds:
         environment = {**emulator_process.environment, **imds.environment}
         setup = Setup(start_proxy({**environment, contract.FORWARD: forward}), imds)
-        outer = _head([b"POST /latest/y HTTP/1.1", b"Host: h", b"Content-Length: %d" % len(INNER)])
+        outer = _head(
+            [b"POST /latest/y HTTP/1.1", b"Host: localhost", b"Content-Length: %d" % len(INNER)]
+        )
         swallow = b"Content-Length: %d" % len(outer)
-        setup.send(_head([b"CONNECT /latest HTTP/1.1", b"Host: h", swallow]))
+        setup.send(_head([b"CONNECT /latest HTTP/1.1", b"Host: localhost", swallow]))
         _, seen = setup.send(outer + INNER)
         check_arrived(seen)
 
@@ -547,14 +559,14 @@ def test_a_connect_with_a_length_does_not_swallow_the_next_requests_head(
 def test_a_connect_for_a_path_is_neither_passed_on_nor_answered_with_a_tunnel(
     setup: Setup, target: str
 ) -> None:
-    reply, seen = setup.send(b"CONNECT %b HTTP/1.1\r\nHost: h\r\n\r\n" % target.encode())
+    reply, seen = setup.send(b"CONNECT %b HTTP/1.1\r\nHost: localhost\r\n\r\n" % target.encode())
     assert 400 <= statuses(reply)[0] < 500
     assert not seen
 
 
 @pytest.mark.parametrize("line", ["GET /latest", "GET /latest HTTP/0.9", "GET /latest HTTP/2.0"])
 def test_a_version_that_is_not_spoken_here_is_a_400_in_one_that_is(setup: Setup, line: str) -> None:
-    reply, seen = setup.send(line.encode() + b"\r\nHost: h\r\nConnection: close\r\n\r\n")
+    reply, seen = setup.send(line.encode() + b"\r\nHost: localhost\r\nConnection: close\r\n\r\n")
     assert statuses(reply) == [400]
     assert not seen
 
@@ -563,7 +575,12 @@ def test_a_version_that_is_not_spoken_here_is_a_400_in_one_that_is(setup: Setup,
 def test_a_header_that_is_no_utf8_arrives_as_it_was_or_not_at_all(
     setup: Setup, value: bytes
 ) -> None:
-    head = [b"GET /latest/x HTTP/1.1", b"Host: h", b"Connection: close", b"Metadata: " + value]
+    head = [
+        b"GET /latest/x HTTP/1.1",
+        b"Host: localhost",
+        b"Connection: close",
+        b"Metadata: " + value,
+    ]
     reply, seen = setup.send(_head(head))
     assert statuses(reply) in ([200], [400])
     assert [arrived.values("Metadata") for arrived in seen] in ([], [[value.decode("latin-1")]])

@@ -12,7 +12,12 @@ VAULT = "https://vault.azure.net"
 
 def answer(resource: str = VAULT) -> bytes:
     return imds.token_answer(
-        "header.payload.signature", resource, expires_in=3599, expires_on=1506484173, not_before=15
+        "header.payload.signature",
+        resource,
+        "11111111-1111-1111-1111-111111111111",
+        expires_in=3599,
+        expires_on=1506484173,
+        not_before=15,
     )
 
 
@@ -20,7 +25,7 @@ def test_the_success_body_is_compact_in_imds_order_and_all_strings() -> None:
     assert answer() == (
         b'{"access_token":"header.payload.signature","refresh_token":"","expires_in":"3599",'
         b'"expires_on":"1506484173","not_before":"15","resource":"https://vault.azure.net",'
-        b'"token_type":"Bearer"}'
+        b'"token_type":"Bearer","client_id":"11111111-1111-1111-1111-111111111111"}'
     )
 
 
@@ -77,17 +82,63 @@ def test_metadata_true_is_enough(value: str) -> None:
         ("resource=r&client_id=c", TokenRequest("r", "client_id", "c")),
         ("resource=r&object_id=o", TokenRequest("r", "object_id", "o")),
         ("resource=r&msi_res_id=%2Fs%2Fx", TokenRequest("r", "msi_res_id", "/s/x")),
-        ("resource=r&mi_res_id=m", TokenRequest("r", "mi_res_id", "m")),
-        ("resource=r&msi-res-id=m", TokenRequest("r", "msi-res-id", "m")),
-        ("resource=r&resource_id=m", TokenRequest("r", "resource_id", "m")),
+        ("resource=r&mi_res_id=m", TokenRequest("r", "msi_res_id", "m")),
+        ("resource=r&msi-res-id=m", TokenRequest("r", "msi_res_id", "m")),
+        ("resource=r&resource_id=m", TokenRequest("r", "msi_res_id", "m")),
+        ("resource=r&clientid=c", TokenRequest("r", "client_id", "c")),
+        ("resource=r&principal_id=o", TokenRequest("r", "object_id", "o")),
         ("resource=r&client_id=&object_id=o", TokenRequest("r", "object_id", "o")),
         ("resource=r&client_id=", TokenRequest("r")),
-        ("resource=r&authority=a&bypass_cache=true&xms_cc=cp1&principal_id=p", TokenRequest("r")),
+        ("resource=r&authority=a&bypass_cache=true&xms_cc=cp1", TokenRequest("r")),
         ("resource=2ff814a6-3304", TokenRequest("2ff814a6-3304")),
     ],
 )  # fmt: skip
 def test_queries_of_real_clients_are_understood(query: str, expected: TokenRequest) -> None:
     assert imds.token_request(query) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "parameter"),
+    [
+        ("Client_Id", "client_id"),
+        ("CLIENT-ID", "client_id"),
+        ("client.id", "client_id"),
+        ("clientId", "client_id"),
+        ("client%5Fid", "client_id"),
+        ("objectid", "object_id"),
+        ("Object-Id", "object_id"),
+        ("principalId", "object_id"),
+        ("msiResId", "msi_res_id"),
+        ("MI_RES_ID", "msi_res_id"),
+        ("m\u017fi_res_id", "msi_res_id"),
+        ("resourceId", "msi_res_id"),
+    ],
+)
+def test_every_spelling_of_an_identity_parameter_is_that_parameter(
+    name: str, parameter: str
+) -> None:
+    assert imds.token_request(f"resource=r&{name}=v") == TokenRequest("r", parameter, "v")
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["clientid2", "client", "client_id+", "object", "ObjectIdentifier", "principal", "identity",
+     "identity_id", "msi", "msi_client_id", "mi_res_id_2", "Client_Secret"],
+)  # fmt: skip
+def test_an_unknown_name_that_looks_like_an_identitys_is_refused(name: str) -> None:
+    with pytest.raises(errors.BadRequest) as caught:
+        imds.token_request(f"resource=r&{name}=v")
+    assert "is not known: name an identity by client_id" in caught.value.description
+    assert imds.token_request(f"resource=r&{name}=") == TokenRequest("r")
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["client-request-id", "client_info", "client_sku", "Client_Ver", "client_capabilities",
+     "authority", "bypass_cache", "x-client-SKU", "api-version", "scope", "mi", "xms_cc"],
+)  # fmt: skip
+def test_what_only_describes_the_software_and_all_other_names_pass(name: str) -> None:
+    assert imds.token_request(f"resource=r&{name}=v") == TokenRequest("r")
 
 
 def test_a_form_counts_as_the_query_does() -> None:
@@ -106,11 +157,16 @@ def test_a_form_counts_as_the_query_does() -> None:
         ("resource=a&client_id=x&client_id=y", "", "'client_id' is given more than once"),
         ("resource=a&client_id=x&object_id=y", "", "Only one of client_id and object_id"),
         ("resource=a&msi_res_id=x&mi_res_id=x", "", "Only one of msi_res_id and mi_res_id"),
+        ("resource=a&client_id=x&Client_Id=x", "", "Only one of client_id and Client_Id"),
+        ("resource=a&client_id=x", "clientid=x", "Only one of client_id and clientid"),
         ("resource=a%20b", "", "one URI or GUID"),
         ("resource=a+openid", "", "one URI or GUID"),
         ("resource=a%0d%0ab", "", "one URI or GUID"),
         ("resource=%ff%fe", "", "not UTF-8"),
-        ("resource=" + "a" * 1025, "", "one URI or GUID"),
+        ("resource=a%C2%A0b", "", "one URI or GUID"),
+        ("resource=a%E2%80%8Bb", "", "one URI or GUID"),
+        ("resource=a%EF%BB%BF", "", "one URI or GUID"),
+        ("resource=" + "a" * 1025, "", "too long"),
         ("&".join(f"a{n}=1" for n in range(200)), "", "too many"),
     ],
 )

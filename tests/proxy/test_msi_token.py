@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 import pytest
 
+from azwi_emulator.directory import principal_id
 from azwi_emulator.messages import Fault
 from azwi_testing import (
     Answer,
@@ -32,7 +33,6 @@ NEW = ("2019-08-01", "X-IDENTITY-HEADER")
 OLD = ("2017-09-01", "Secret")
 UNKNOWN = "99999999-9999-9999-9999-999999999999"
 OTHER = "0aa0f000-0000-4000-8000-0000000000aa"
-OBJECT = "0bb0f000-0000-4000-8000-0000000000bb"
 RESOURCE_ID = (
     "/subscriptions/S/resourceGroups/RG/providers/"
     "Microsoft.ManagedIdentity/userAssignedIdentities/Id"
@@ -46,7 +46,7 @@ def process(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Proxy]:
     """A proxy with IDENTITY_HEADER and a second identity, that forwards all it may."""
-    second = {"clientId": OTHER, "objectId": OBJECT, "resourceId": RESOURCE_ID}
+    second = {"clientId": OTHER, "resourceId": RESOURCE_ID}
     environment = {
         **emulator_process.environment,
         **metadata_process.environment,
@@ -123,13 +123,14 @@ def test_an_app_gets_a_token_in_the_version_that_it_speaks(
 
 @pytest.mark.parametrize("form", [NEW, OLD])
 def test_each_name_of_an_identity_gets_that_identitys_token(
-    msi: Proxy, form: tuple[str, str]
+    msi: Proxy, emulator: Emulator, form: tuple[str, str]
 ) -> None:
+    object_id = principal_id(emulator.announced["tenantId"], OTHER)
     for name, value in (
         ("client_id", OTHER.upper()),
         ("clientid", OTHER),
-        ("object_id", OBJECT),
-        ("principal_id", OBJECT),
+        ("object_id", object_id),
+        ("principal_id", object_id),
         ("mi_res_id", RESOURCE_ID),
         ("msi_res_id", RESOURCE_ID.lower()),
     ):
@@ -431,13 +432,16 @@ def test_azure_identity_prefers_the_endpoint_to_the_variables_of_workload_identi
     "arguments",
     [
         {"client_id": OTHER},
-        {"identity_config": {"object_id": OBJECT}},
+        {"identity_config": {"object_id": "its own"}},
         {"identity_config": {"resource_id": RESOURCE_ID}},
     ],
 )
 def test_azure_identity_names_another_identity_by_each_of_its_names(
-    msi: Proxy, arguments: dict[str, object]
+    msi: Proxy, emulator: Emulator, arguments: dict[str, Any]
 ) -> None:
+    if "object_id" in arguments.get("identity_config", ()):
+        object_id = principal_id(emulator.announced["tenantId"], OTHER)
+        arguments = {"identity_config": {"object_id": object_id}}
     told = client(msi, "https://vault.azure.net", arguments=arguments)
     assert told.get("appid") == OTHER, told
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from azwi_proxy import replay
-from azwi_proxy.replay import Replay, is_plain_head, without_ids
+from azwi_proxy import headers, replay
+from azwi_proxy.replay import Replay, is_plain_head, key
 
 HEAD = b"GET /metadata/identity/oauth2/token?resource=x HTTP/1.1\r\nMetadata: true\r\n\r\n"
 
@@ -105,41 +105,92 @@ def test_anything_else_is_not(data: bytes) -> None:
     "line",
     [
         b"x-ms-client-request-id: 7b0c5b52-1f1d-4d4e-9d56-02f5d5a0f5c1",
-        b"X-Ms-Client-Request-Id: 1",
-        b"x-ms-correlation-request-id: 1",
-        b"client-request-id: 1",
-        b"Request-Id: |1.2",
         b"X-Request-ID: 1",
-        b"x-correlation-id: 1",
         b"traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+        b"tracestate: a=b,c=d",
+        b"baggage: k=v;p, x=y",
+        b"b3: 1-2-1",
+        b"x-b3-traceid: 1",
+        b"x-datadog-trace-id: 1",
+        b"uber-trace-id: 1:2:3:1",
+        b"sentry-trace: 1-2-1",
+        b"x-amzn-trace-id: Root=1-2-3",
+        b"newrelic: eyJ=",
+        b"request-id: ",
+        b"request-id: 1 2",
+        b"a:\tb\tc ",
+        b"metadata2: true",
+        b"hostname: x",
+        b"x-host: x",
+        b"sec-fetch-mode: cors",
     ],
 )
-def test_the_ids_of_requests_do_not_count(line: bytes) -> None:
-    assert without_ids(HEAD.replace(b"Metadata", line + b"\r\nMetadata")) == HEAD
-    assert without_ids(HEAD.replace(b"true", b"true\r\n" + line)) == HEAD
+def test_lines_that_nobody_reads_do_not_count(line: bytes) -> None:
+    assert key(HEAD.replace(b"Metadata", line + b"\r\nMetadata")) == HEAD
+    assert key(HEAD.replace(b"true", b"true\r\n" + line)) == HEAD
+
+
+@pytest.mark.parametrize(
+    "name",
+    [*headers.READ, *headers.READ_BY_AIOHTTP, "Content-Md5", "Sec-WebSocket-Key1", "Proxy-X"],
+)
+def test_lines_that_are_read_count_whatever_their_case(name: str) -> None:
+    for spelled in (name, name.lower(), name.upper()):
+        head = HEAD.replace(b"Metadata", f"{spelled}: 1\r\nMetadata".encode())
+        assert key(head) == head
 
 
 @pytest.mark.parametrize(
     "line",
     [
-        b"x-ms-client-request-id-2: 1",
-        b"my-request-id: 1",
         b"request-id : 1",
-        b"request-id: ",
-        b"request-id: 1 2",
         b"request-id: \xff",
         b"request-id: a\rb",
         b"request-id: a\n",
-        b"x-forwarded-for: request-id: 1",
-        b"connection: close",
+        b"request-id: a\x00b",
+        b"request-id: a\r\n folded",
+        b" folded: 1",
+        b"request id: 1",
+        b"request-id",
+        b": 1",
+        b"Metadata: tru\xe9",
+        b"Metadata : true",
+        b"Metadata:\x00true",
+        b"request-id: 1\r\nHost: a\r\n\tb",
     ],
 )
-def test_every_other_line_counts(line: bytes) -> None:
-    head = HEAD.replace(b"Metadata", line + b"\r\nMetadata")
-    assert without_ids(head) == head
+def test_a_head_with_any_other_line_has_no_key(line: bytes) -> None:
+    assert key(HEAD.replace(b"Metadata", line + b"\r\nMetadata")) == b""
+    assert key(HEAD.replace(b"true", b"true\r\n" + line)) == b""
 
 
-def test_ids_among_very_many_lines_count() -> None:
+def test_a_head_of_very_many_lines_has_no_key() -> None:
     head = HEAD.replace(b"Metadata", b"request-id: 1\r\n" * 62 + b"Metadata")
-    assert without_ids(head) == head
-    assert without_ids(head.replace(b"request-id: 1\r\n", b"", 1)) == HEAD
+    assert key(head) == b""
+    assert key(head.replace(b"request-id: 1\r\n", b"", 1)) == HEAD
+
+
+def test_the_order_and_the_number_of_lines_that_are_read_count() -> None:
+    one = HEAD.replace(b"Metadata", b"Host: a\r\nX: 1\r\nMetadata")
+    other = HEAD.replace(b"true", b"true\r\nHost: a")
+    twice = HEAD.replace(b"Metadata", b"Host: a\r\nHost: a\r\nMetadata")
+    assert len({key(one), key(other), key(twice)} - {b""}) == 3
+
+
+def test_what_is_kept_is_bounded_in_bytes(clock: Clock) -> None:
+    answers = Replay(clock)
+    for number in range(replay.MAX_HEADS):
+        answers.remember(b"%d" % number, b"x" * 64 * 1024, 1_800_000_000)
+    kept = [number for number in range(replay.MAX_HEADS) if answers.answer(b"%d" % number)]
+    assert len(kept) == replay.MAX_KEPT // (64 * 1024) - 1
+    clock.now += 1
+    answers.remember(b"new", b"answer", 1_800_000_001)
+    assert answers.answer(b"new") == b"answer"
+
+
+def test_an_answer_found_by_its_key_is_kept_by_the_whole_head_too(clock: Clock) -> None:
+    answers = Replay(clock)
+    whole = HEAD.replace(b"Metadata", b"X: 1\r\nMetadata")
+    answers.remember(key(whole), b"answer", 1_800_000_000)
+    answers.keep(whole, b"answer")
+    assert answers.answer(whole) == b"answer"

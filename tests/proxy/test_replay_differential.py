@@ -2,8 +2,8 @@
 
 Hypothesis writes what clients send on one or more connections, and in which pieces; both sites get
 it, turn by turn on one event loop and with a clock that stands still, and must answer the same
-bytes. The handler stands in for the app: as strict, and its answers tell the head they answer, but
-for the ID that a client gives its request.
+bytes. The handler stands in for the app: as strict, and its answers tell all that it may read of
+the head that they answer.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from aiohttp import web
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from azwi_proxy import app, errors, imds, paths, server
+from azwi_proxy import app, errors, headers, imds, paths, server
 from azwi_proxy.replay import MAX_HEAD, Replay
 
 GIVEN = os.environ.get("AZWI_FUZZ_EXAMPLES", "")
@@ -79,8 +79,8 @@ class Side:
             imds.guard(request.headers.getall("Metadata", ()), "X-Forwarded-For" in request.headers)
         except errors.ProxyError as error:
             return web.Response(status=400, body=imds.error_answer(error))
-        headers = [line for line in request.raw_headers if line[0].lower() not in IDS]
-        seen = repr((request.method, request.version, request.raw_path, headers, body))
+        given = [line for line in request.raw_headers if READ.fullmatch(line[0].decode("latin-1"))]
+        seen = repr((request.method, request.version, request.raw_path, given, body))
         told = hashlib.sha256(seen.encode()).hexdigest().encode()
         stored = paths.route(request.raw_path) is paths.Route.TOKEN and "new" not in request.query
         return app.StoredAnswer(told, SECOND) if stored else web.Response(body=told)
@@ -115,6 +115,16 @@ async def _talk(port: int, pieces: list[Piece]) -> tuple[bytes, bool]:
         return DATE.sub(b"", client.received), client.closed
 
 
+READ = re.compile(
+    "|".join(
+        (
+            *headers.READ,
+            *headers.READ_BY_AIOHTTP,
+            *(f"{prefix}.*" for prefix in headers.PREFIXES_READ_BY_AIOHTTP),
+        )
+    ),
+    re.IGNORECASE,
+)
 TOKEN = b"/metadata/identity/oauth2/token?resource="
 TARGETS = [
     TOKEN + b"a", TOKEN + b"a", TOKEN + b"b", TOKEN + b"slow", TOKEN + b"slow", TOKEN + b"x&new=1",
@@ -139,8 +149,18 @@ HEADS = [
     HOST + TRUE + b"Content-\r\n Length: 3\r\n", HOST + TRUE + b"\r",
     HOST + TRUE + b"Content\xadLength: 3\r\n", HOST + TRUE + b"Sec-WebSocket-Key1: x\r\n",
 ]  # fmt: skip
-IDS = (b"x-ms-client-request-id", b"traceparent", b"request-id")
 HEADS += [
+    HOST + TRUE + b"baggage: 1\r\n", HOST + b"b3: 1\r\nx-b3-traceid: 2\r\n" + TRUE,
+    HOST + TRUE + b"tracestate: a\r\n b\r\n", HOST + b"X: a\r\n" + b"\tMetadata: true\r\n",
+    HOST + b"Metadata: true\r\n x\r\n", HOST + b"Metadata: true\r\nX: 1\r\n x\r\n",
+    HOST + TRUE + b"User-Agent: a\r\n", HOST + TRUE + b"User-Agent: a\r\nuser-agent: a\r\n",
+    HOST + TRUE + b"ETag: a\r\nETag: a\r\n", HOST + TRUE + b"Server: a\r\nServer: a\r\n",
+    HOST + TRUE + b"Max-Forwards: 1\r\nMax-Forwards: 1\r\n", HOST + TRUE + b"Origin: x\r\n",
+    HOST + TRUE + b"Content-Type: a\r\nContent-Type: a\r\n", b"host: h\r\n" + TRUE,
+    HOST + TRUE + b"X: \x7f\r\n", HOST + TRUE + b"X: \x80\r\n", HOST + TRUE + b"X:\r\n",
+    HOST + TRUE + b"X\x00: 1\r\n", HOST + TRUE + b"(X): 1\r\n", HOST + TRUE + b": 1\r\n",
+    HOST + TRUE + b"Cookie: a\r\n", HOST + TRUE + b"Proxy-Connection: close\r\n",
+    HOST + TRUE + b"Keep-Alive: timeout=1\r\n", HOST + TRUE + b"X: " + b"y" * 9000 + b"\r\n",
     HOST + TRUE + b"x-ms-client-request-id: 1\r\n", HOST + TRUE + b"x-ms-client-request-id: 2\r\n",
     HOST + b"Traceparent: 00-1-2-01\r\nrequest-id: 3\r\n" + TRUE, HOST + b"request-id: true\r\n",
     HOST + TRUE + b"request-id: 1\r\n" * 3, HOST + TRUE + b"request-id: 1\r\n" * 200,
@@ -182,17 +202,35 @@ FULL = PLAIN[:-2] + b"a: 1\r\n" * 126  # as many lines as there may be
 PLAIN_10 = b"GET " + TOKEN + b"a HTTP/1.0\r\n" + HOST + TRUE + b"Connection: keep-alive\r\n\r\n"
 
 
+ODD = [
+    b"a", b"X", b"-", b" ", b"\t", b":", b": ", b"\r", b"\n", b"\r\n", b"\r\n ", b"\x00", b"\x7f",
+    b"\xff", b"\xc3\xa9", b"true", b"Metadata", b"Host", b"Connection: close",
+    b"Content-Length: 3", b"Transfer-Encoding: chunked",
+]  # fmt: skip
+
+
+@st.composite
+def odd_heads(draw: st.DrawFn) -> bytes:
+    """A plain head with something between, before or behind its lines that may not be one line."""
+    odd = b"".join(draw(st.lists(st.sampled_from(ODD), min_size=1, max_size=8)))
+    lines = [HOST, TRUE]
+    lines.insert(draw(st.integers(0, 2)), odd + draw(st.sampled_from([b"", b"\r\n", b": 1\r\n"])))
+    return b"".join(lines)
+
+
 @st.composite
 def messages(draw: st.DrawFn) -> tuple[bytes, bytes]:
     """A head, and what comes behind it; mostly one oddity in a plain request."""
     line, target, head = b"GET %b HTTP/1.1\r\n", TOKEN + b"a", HOST + TRUE
-    match draw(st.integers(0, 4)):
+    match draw(st.integers(0, 5)):
         case 0:
             line = draw(st.sampled_from(LINES))
         case 1:
             target = draw(st.sampled_from(TARGETS))
         case 2 | 3:
             head = draw(st.sampled_from(HEADS))
+        case 4:
+            head = draw(odd_heads())
         case _:
             line, head = draw(st.sampled_from(LINES)), draw(st.sampled_from(HEADS))
     return line.replace(b"%b", target) + head + b"\r\n", draw(st.sampled_from(TAILS))

@@ -60,7 +60,7 @@ def test_metrics_are_on_the_pods_address_and_nothing_else_is(
     proxy.token("https://metrics.example")
 
     def ask(line: str) -> bytes:
-        head = f"{line} HTTP/1.1\r\nHost: h\r\nMetadata: true\r\nConnection: close\r\n\r\n"
+        head = f"{line} HTTP/1.1\r\nHost: localhost\r\nMetadata: true\r\nConnection: close\r\n\r\n"
         return exchange(other, head.encode(), host="127.0.0.2")
 
     scraped = ask("GET /metrics")

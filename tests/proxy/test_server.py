@@ -13,7 +13,10 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
+from azwi_common.settings import load
+from azwi_emulator.messages import Fault
 from azwi_proxy import app, server
+from azwi_proxy.settings import Settings
 from azwi_testing import Emulator, Proxy, ServeApp, StartProxy, cold_resource, lasting
 from azwi_testing.peers import MetadataService, ask_raw, exchange
 
@@ -32,34 +35,131 @@ def _status(reply: bytes) -> int:
         b"GET / HTTP/9.9\r\n\r\n",
         b"hello\r\n\r\n",
         b"GET / HTTP/1.1\r\nBad Header: x\r\n\r\n",
-        b"GET / HTTP/1.1\r\nHost: h\r\nX: a\r\n folded\r\n\r\n",
-        b"GET / HTTP/1.1\r\nHost: h\r\nX: \x00\r\n\r\n",
-        b"GET /\x01 HTTP/1.1\r\nHost: h\r\n\r\n",
-        b"GET * HTTP/1.1\r\nHost: h\r\n\r\n",
-        b"GET metadata/identity HTTP/1.1\r\nHost: h\r\n\r\n",
-        b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: -1\r\n\r\n",
-        b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nxx",
+        b"GET / HTTP/1.1\r\nHost: localhost\r\nX: a\r\n folded\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: localhost\r\nX: \x00\r\n\r\n",
+        b"GET /\x01 HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        b"GET * HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        b"GET metadata/identity HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: -1\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nxx",
         b"POST / HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-        b"GET / HTTP/1.1\r\nHost: h\r\nX-Long: " + b"x" * 70_000 + b"\r\n\r\n",
-        b"GET /" + b"x" * 70_000 + b" HTTP/1.1\r\nHost: h\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Long: " + b"x" * 70_000 + b"\r\n\r\n",
+        b"GET /" + b"x" * 70_000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n",
         b"GET / HTTP/1.1\r\n" + b"".join(b"X-%d: x\r\n" % n for n in range(5000)) + b"\r\n",
     ],
 )
 def test_bytes_that_are_no_request_are_a_400_in_json(
     shared: Proxy, imds: MetadataService, garbage: bytes
 ) -> None:
-    before = shared.log
     started = time.monotonic()
     with contextlib.suppress(ConnectionResetError, BrokenPipeError):
         reply = exchange(shared.port, garbage + b"\r\n\r\n")
         if reply:
             head, _, body = reply.partition(b"\r\n\r\n")
-            assert _status(reply) == 400, reply
+            assert _status(reply) in (400, 414, 431), reply
             assert b"Content-Type: application/json; charset=utf-8" in head
             assert json.loads(body.splitlines()[0])["error"] == "invalid_request"
     assert time.monotonic() - started < 5  # the server ends it: the client would wait for ten
     assert not imds.seen
-    assert shared.log == before
+
+
+REFUSED = f"GET {TOKEN}?resource=r HTTP/1.1\r\nHost: localhost\r\nMetadata: true\r\n"
+
+
+@pytest.mark.parametrize(
+    ("request_", "status", "reason", "told"),
+    [
+        (
+            f"{REFUSED}baggage: {'x' * (server.MAX_FIELD + 1)}",
+            431,
+            "header_too_long",
+            "header line has",
+        ),
+        (REFUSED + "X: 1\r\n" * 126 + "X: 1", 431, "too_many_headers", "128 header lines"),
+        (REFUSED.replace("=r ", f"={'x' * server.MAX_LINE} "), 414, "target", "request line has"),
+        (REFUSED.replace("=r ", "=\x7f "), 400, "target", "must be percent-encoded"),
+        (f"{REFUSED}Host: localhost", 400, "header_twice", "comes twice"),
+        (REFUSED.replace("Host", "Hoster"), 400, "host", "one Host line"),
+        (f"{REFUSED}Bad Name: x", 400, "not_http", "cannot be parsed as HTTP"),
+    ],
+)
+def test_what_the_parser_refuses_is_told_logged_and_counted_by_its_cause(
+    proxy: Proxy, request_: str, status: int, reason: str, told: str
+) -> None:
+    reply = exchange(proxy.port, request_.encode("latin-1") + b"\r\n\r\n")
+    assert _status(reply) == status
+    assert told in reply.decode()
+    counted = f'azwi_proxy_requests_total{{reason="{reason}",route="unparsed",status="{status}"}} 1'
+    assert counted in proxy.ask("/metrics").body.decode()
+    (line,) = [json.loads(row) for row in proxy.log.splitlines() if '"unparsed"' in row]
+    assert (line["status"], line["reason"]) == (status, reason)
+    assert "xxx" not in proxy.log
+
+
+def test_a_header_line_as_long_as_w3c_allows_for_baggage_is_no_obstacle(shared: Proxy) -> None:
+    told = shared.ask(f"{TOKEN}?resource=https://r", headers={"baggage": "x" * 8192})
+    assert told.json["error_description"] == "Required metadata header not specified"
+
+
+def test_refusals_without_end_are_few_lines_and_a_count(
+    emulator: Emulator, start_proxy: StartProxy
+) -> None:
+    proxy = start_proxy(emulator.environment)
+    for _ in range(1000):
+        assert proxy.ask(TOKEN).status == 400
+    assert proxy.stop() == 0
+    lines = [json.loads(row) for row in proxy.log.splitlines()]
+    refusals = [line for line in lines if line.get("reason") == "bad_request"]
+    assert len(refusals) <= 12  # a minute may have ended between
+    more = sum(line.get("more", 0) for line in refusals)
+    assert more + sum("more" not in line for line in refusals) == 1000
+
+
+@pytest.mark.parametrize(
+    "line", ["Origin: https://evil", "Sec-Fetch-Site: none", "sec-fetch-dest: x"]
+)
+@pytest.mark.parametrize(
+    "target", [TOKEN + "?resource=r", "/metadata/instance", "/msi/token", "/readyz"]
+)
+def test_a_page_in_a_browser_gets_nothing(
+    shared: Proxy, imds: MetadataService, line: str, target: str
+) -> None:
+    reply = ask_raw(shared.port, f"GET {target}", "Metadata: true", line)
+    assert reply[0] == 400
+    assert "web pages" in json.loads(reply[2])["error_description"]
+    assert not imds.seen
+
+
+def test_a_name_that_dns_may_rebind_gets_nothing_and_one_of_the_setting_does(
+    emulator: Emulator, start_proxy: StartProxy
+) -> None:
+    proxy = start_proxy(emulator.environment, AZWI_HOSTS="imds.shop.svc Other.")
+    target = f"{TOKEN}?resource={cold_resource()}"
+    for host, status in (("evil.example", 400), ("IMDS.shop.svc.:80", 200), ("other", 200)):
+        head = (
+            f"GET {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nMetadata: true\r\n\r\n"
+        )
+        assert _status(exchange(proxy.port, head.encode())) == status, host
+    raw = exchange(proxy.port, f"GET {target} HTTP/1.0\r\nMetadata: true\r\n\r\n".encode())
+    assert _status(raw) == 200
+    absolute = f"GET http://evil.example{target} HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    assert _status(exchange(proxy.port, absolute.encode())) == 400
+
+
+def test_a_client_that_half_closes_after_its_request_is_answered(
+    emulator: Emulator, start_proxy: StartProxy
+) -> None:
+    proxy = start_proxy(emulator.environment)
+    emulator.control.fault(Fault(kind="latency", seconds=0.5))
+    for target in (f"{TOKEN}?resource=https://half", f"{TOKEN}?resource=https://half", "/healthz"):
+        head = f"GET {target} HTTP/1.1\r\nHost: localhost\r\nMetadata: true\r\n\r\n".encode()
+        with socket.create_connection(("127.0.0.1", proxy.port), 10) as connection:
+            connection.sendall(head * 2)
+            connection.shutdown(socket.SHUT_WR)
+            reply = b""
+            while piece := connection.recv(65536):
+                reply += piece
+        assert reply.count(b"HTTP/1.1 200 ") == 2, reply
 
 
 def test_a_connect_request_makes_no_tunnel(shared: Proxy, imds: MetadataService) -> None:
@@ -72,17 +172,16 @@ def test_a_form_that_is_too_large_is_a_413_that_arrives(shared: Proxy) -> None:
     answered = shared.ask(TOKEN, method="POST", body=form)
     assert answered.status == 413
     assert answered.json["error"] == "invalid_request"
-    head = (
-        f"POST {TOKEN} HTTP/1.1\r\nHost: h\r\nMetadata: true\r\nTransfer-Encoding: chunked\r\n\r\n"
-    )
+    lines = "Host: localhost\r\nMetadata: true\r\nTransfer-Encoding: chunked\r\n"
+    head = f"POST {TOKEN} HTTP/1.1\r\n{lines}\r\n"
     chunk = b"4000\r\n" + b"x" * 0x4000 + b"\r\n"
     assert _status(exchange(shared.port, head.encode() + chunk * 20, timeout=3)) == 413
 
 
 def test_clients_that_vanish_leave_no_trace(shared: Proxy, imds: MetadataService) -> None:
     before = shared.log
-    head = f"POST {TOKEN} HTTP/1.1\r\nHost: h\r\nMetadata: true\r\nContent-Length: 100\r\n\r\nx"
-    upload = b"PUT /latest/x HTTP/1.1\r\nHost: h\r\nContent-Length: 100\r\n\r\nx"
+    head = f"POST {TOKEN} HTTP/1.1\r\nHost: [::]\r\nMetadata: true\r\nContent-Length: 100\r\n\r\nx"
+    upload = b"PUT /latest/x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\nx"
     for sent in (b"", b"GET", head.encode(), upload):
         for reset in (False, True):
             with socket.create_connection(("127.0.0.1", shared.port)) as connection:
@@ -126,7 +225,7 @@ async def test_a_head_that_trickles_in_ends_in_time(
 ) -> None:
     monkeypatch.setattr(server, "IDLE", 0.5)
     async with serve_app(emulator.environment) as port:
-        whole = b"GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n"
+        whole = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
         lasted = await asyncio.gather(
             asyncio.to_thread(_lasts, port, b""),
             asyncio.to_thread(_lasts, port, whole),
@@ -152,7 +251,7 @@ async def test_a_form_that_does_not_end_is_a_408(
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         head, _, body = form.partition("\r\n\r\n")
         writer.write(
-            f"POST {TOKEN} HTTP/1.1\r\nHost: h\r\nMetadata: true\r\n{head}\r\n\r\n".encode()
+            f"POST {TOKEN} HTTP/1.1\r\nHost: localhost\r\nMetadata: true\r\n{head}\r\n\r\n".encode()
         )
         await asyncio.sleep(0.1)
         writer.write(body.encode())
@@ -208,8 +307,8 @@ def _cpu(proxy: Proxy) -> float:
 
 
 def test_requests_on_one_connection_are_answered_in_order(shared: Proxy) -> None:
-    one = b"GET /metadata/identity/oauth2/token HTTP/1.1\r\nHost: h\r\n\r\n"
-    two = b"GET /healthz HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"
+    one = b"GET /metadata/identity/oauth2/token HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    two = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
     reply = exchange(shared.port, one * 50 + two)
     assert reply.count(b"Required metadata header not specified") == 50
     assert reply.endswith(b"ok\n")
@@ -232,7 +331,7 @@ async def test_a_stop_takes_no_longer_than_its_grace() -> None:
     site = server.Site(endless)
     await site.start("127.0.0.1", 0)
     _, writer = await asyncio.open_connection("127.0.0.1", site.port)
-    writer.write(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+    writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
     await begun.wait()
     started = time.monotonic()
     await site.stop(2)
@@ -246,7 +345,9 @@ async def test_a_bug_is_a_500_in_json_and_a_traceback_in_the_log(
     async def buggy(request: web.BaseRequest) -> web.StreamResponse:
         raise ZeroDivisionError
 
-    site = server.Site(buggy)
+    settings = {"AZURE_FEDERATED_TOKEN_FILE": "/none", "AZURE_TENANT_ID": "contoso.com"}
+    settings["AZURE_CLIENT_ID"] = "11111111-1111-1111-1111-111111111111"
+    site = server.Site(buggy, refuse=app.App(load(Settings, settings)).refuse)
     await site.start("127.0.0.1", 0)
     status, headers, body = await asyncio.to_thread(ask_raw, site.port, "GET /")
     await site.stop(0.1)
@@ -260,7 +361,7 @@ def test_a_repeated_head_gets_what_the_long_way_would_answer(
 ) -> None:
     """Four ways of asking the same within one second: only the first three may be replayed."""
     target = f"/metadata/identity/oauth2/token?resource={cold_resource()}"
-    head = f"GET {target} HTTP/1.1\r\nHost: imds\r\nMetadata: true\r\n\r\n".encode()
+    head = f"GET {target} HTTP/1.1\r\nHost: 169.254.169.254\r\nMetadata: true\r\n\r\n".encode()
     proxy = start_proxy(emulator.environment)
     proxy.ask(target)
     for _ in range(50):

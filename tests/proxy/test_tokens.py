@@ -1,6 +1,7 @@
 """The token store, with a clock that the test turns."""
 
 import asyncio
+import dataclasses
 import gc
 import weakref
 from collections.abc import AsyncIterator
@@ -68,7 +69,7 @@ def entra(clock: Clock) -> Entra:
 
 @pytest.fixture
 async def store(clock: Clock, entra: Entra) -> AsyncIterator[TokenStore]:
-    store = TokenStore(entra.exchange, clock=clock, jitter=lambda _, most: most)
+    store = TokenStore(entra.exchange, (APP,), clock=clock, jitter=lambda _, most: most)
     yield store
     await store.close()
 
@@ -244,7 +245,7 @@ async def test_a_failure_answers_for_a_few_seconds_without_another_exchange(
     assert (await store.get(APP, SCOPE)).text == "token-2"
 
 
-async def test_retry_after_holds_every_token_of_the_identity_and_no_other(
+async def test_retry_after_holds_what_was_asked_for_and_nothing_else(
     store: TokenStore, entra: Entra, clock: Clock
 ) -> None:
     entra.error = errors.Throttled("slow down", hold=60)
@@ -253,15 +254,65 @@ async def test_retry_after_holds_every_token_of_the_identity_and_no_other(
     entra.error = None
     clock.pass_(50)
     with pytest.raises(errors.Throttled) as caught:
-        await store.get(APP, "another/.default")
+        await store.get(APP, SCOPE)
     assert caught.value.retry_after == 5
-    assert (await store.get(OTHER, SCOPE)).text == "token-2"
+    assert (await store.get(APP, "another/.default")).text == "token-2"
+    assert (await store.get(OTHER, SCOPE)).text == "token-3"
     clock.pass_(9.5)
     with pytest.raises(errors.Throttled) as caught:
         await store.get(APP, SCOPE)
     assert caught.value.retry_after in (1, 2)
     clock.pass_(1.6)
-    assert (await store.get(APP, SCOPE)).text == "token-3"
+    assert (await store.get(APP, SCOPE)).text == "token-4"
+
+
+@pytest.mark.parametrize(
+    ("error", "pauses"),
+    [
+        (errors.Throttled("slow down", hold=600), [120, 240, 240]),  # 600 in all, by 1 s each more
+        (errors.Unavailable("away", reason="http_503", hold=600), [30, 60, 120, 240, 150]),
+        (errors.Unavailable("away", reason="http_503", hold=20), [20]),
+    ],
+)
+async def test_a_long_retry_after_is_probed_at_pauses_that_double(
+    store: TokenStore, entra: Entra, clock: Clock, error: errors.Unavailable, pauses: list[float]
+) -> None:
+    began = clock.elapsed
+    entra.error = error
+    with pytest.raises(errors.Unavailable):
+        await store.get(APP, SCOPE)
+    entra.error = errors.Unavailable("no answer", reason="timeout")  # says no time of its own
+    for number, pause in enumerate(pauses, 1):
+        assert len(entra.calls) == number
+        clock.pass_(min(pause, began + error.hold - clock.elapsed) - 0.5)
+        with pytest.raises(errors.Unavailable):
+            await store.get(APP, SCOPE)
+        assert len(entra.calls) == number, "asked before the pause was over"
+        clock.pass_(1.6)
+        with pytest.raises(errors.Unavailable):
+            await store.get(APP, SCOPE)
+    assert clock.elapsed >= began + error.hold
+
+
+async def test_one_request_at_a_time_probes_for_the_held_scopes_of_an_identity(
+    store: TokenStore, entra: Entra, clock: Clock
+) -> None:
+    entra.error = errors.Throttled("slow down", hold=600)
+    for scope in ("one/.default", "two/.default"):
+        with pytest.raises(errors.Throttled):
+            await store.get(APP, scope)
+    clock.pass_(122)
+    entra.error, entra.gate = None, asyncio.Event()
+    probe = asyncio.create_task(store.get(APP, "one/.default"))
+    await settle()
+    for scope in ("two/.default", "two/.default"):
+        with pytest.raises(errors.Throttled) as caught:
+            await store.get(APP, scope)
+        assert caught.value.retry_after == 1
+    assert len(entra.calls) == 3
+    entra.gate.set()
+    assert (await probe).text == "token-3"
+    assert (await store.get(APP, "two/.default")).text == "token-4"
 
 
 async def test_the_first_429_tells_the_app_seconds_too(store: TokenStore, entra: Entra) -> None:
@@ -286,26 +337,41 @@ async def test_retry_after_holds_even_where_a_failure_is_not_to_be_remembered(
     store: TokenStore, entra: Entra, clock: Clock
 ) -> None:
     entra.error = errors.Throttled("too many requests", hold=30)
-    for scope in ("first/.default", "second/.default"):
+    for _ in range(2):
         with pytest.raises(errors.Throttled):
-            await store.get(APP, scope, remember=False)
+            await store.get(APP, SCOPE, remember=False)
     assert len(entra.calls) == 1
     entra.error = None
     clock.pass_(32)
     assert (await store.get(APP, SCOPE)).text == "token-2"
 
 
+async def test_other_identities_cannot_use_up_the_exchanges_of_the_pods_own(
+    store: TokenStore, entra: Entra, clock: Clock
+) -> None:
+    for _ in range(50):
+        refused = 0
+        for number in range(30):
+            try:
+                await store.get(Identity(f"random-{number}", "tenant"), f"r{clock.elapsed}")
+            except errors.Busy:
+                refused += 1
+        assert refused >= 10
+        assert (await store.get(APP, f"own-{clock.elapsed}/.default")).text
+        clock.pass_(0.5)
+
+
 async def test_more_different_tokens_at_once_than_imds_would_bear_are_told_to_wait(
     store: TokenStore, entra: Entra, clock: Clock
 ) -> None:
-    for number in range(20):
+    for number in range(30):
         await store.get(APP, f"r{number}/.default")
     with pytest.raises(errors.Busy) as caught:
         await store.get(APP, "one-more/.default")
     assert (caught.value.status, caught.value.retry_after) == (429, 1)
     clock.pass_(0.06)
     await store.get(APP, "one-more/.default")
-    assert len(entra.calls) == 21
+    assert len(entra.calls) == 31
 
 
 async def test_a_token_in_use_outlives_ten_thousand_others(
@@ -318,6 +384,27 @@ async def test_a_token_in_use_outlives_ten_thousand_others(
         await store.get(APP, f"r{number}/.default")
         assert store.fresh(APP, SCOPE) is not None
     assert len(store) == tokens.CAPACITY
+
+
+async def test_stored_tokens_are_bounded_in_bytes(
+    entra: Entra, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def long(identity: Identity, scope: str) -> Token:
+        token = await entra.exchange(identity, scope)
+        return dataclasses.replace(token, text="x" * 50_000)
+
+    store = TokenStore(long, (APP,), clock=clock)
+    for number in range(1000):
+        clock.pass_(0.05)
+        await store.get(APP, f"r{number}/.default")
+    assert len(store) == tokens.MAX_STORED // (50_000 + 49 + 49 + len("r999/.default"))
+    monkeypatch.setattr(tokens, "MAX_TOKEN", 100)
+    assert len((await store.get(APP, "r999/.default")).text) == 50_000
+    calls = len(entra.calls)
+    for _ in range(2):
+        clock.pass_(1)
+        assert len((await store.get(APP, "long/.default")).text) == 50_000
+    assert len(entra.calls) == calls + 2
 
 
 async def test_failures_are_bounded_and_push_no_token_out(

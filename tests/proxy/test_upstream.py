@@ -115,7 +115,8 @@ def test_an_answers_headers_come_back_untouched_and_no_others(
     hops = [("Keep-Alive", "timeout=5"), ("X-Hop", "1"), ("Connection", "X-Hop, keep-alive")]
     imds.script = says(answer(b"{}", *end_to_end, *hops, status="418 A Reason"))
     raw = exchange(
-        shared.port, b"GET /metadata/instance HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"
+        shared.port,
+        b"GET /metadata/instance HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
     )
     assert raw.startswith(b"HTTP/1.1 418 A Reason\r\n")
     _, headers, body = ask_raw(shared.port, "GET /metadata/instance")
@@ -237,7 +238,9 @@ def test_request_bodies_arrive_by_length_and_in_chunks(
 def test_a_client_that_waits_to_be_asked_for_its_body_is_asked(
     shared: Proxy, imds: MetadataService
 ) -> None:
-    head = b"PUT /latest/x HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n"
+    head = (
+        b"PUT /latest/x HTTP/1.1\r\nHost: [::]\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n"
+    )
     with socket.create_connection(("127.0.0.1", shared.port), 5) as connection:
         connection.sendall(head)
         assert connection.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -363,7 +366,7 @@ def _hello_then(more: bytes, pause: float = 0.1) -> Callable[[Seen, socket.socke
 
 async def _begun(port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(b"GET /latest/x HTTP/1.1\r\nHost: h\r\n\r\n")
+    writer.write(b"GET /latest/x HTTP/1.1\r\nHost: localhost\r\n\r\n")
     begun = await reader.readuntil(b"hello\r\n")
     assert begun.startswith(b"HTTP/1.1 200 ")
     return reader, writer
@@ -428,7 +431,7 @@ async def test_a_slow_upload_is_not_counted_as_a_slow_answer(
     monkeypatch.setattr(upstream, "FIRST_BYTE", 1.0)
     async with serve_app({**emulator.environment, **imds.environment}) as port:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        writer.write(b"POST /latest/x HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\n")
+        writer.write(b"POST /latest/x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\n")
         for letter in b"hello":
             writer.write(bytes((letter,)))
             await asyncio.sleep(0.3)
@@ -448,7 +451,7 @@ def test_a_client_that_leaves_ends_its_request_at_the_metadata_service(
         raise ConnectionResetError
 
     imds.script = wait
-    target = b"GET /computeMetadata/v1/?wait_for_change=true HTTP/1.1\r\nHost: h\r\n\r\n"
+    target = b"GET /computeMetadata/v1/?wait_for_change=true HTTP/1.1\r\nHost: localhost\r\n\r\n"
     with socket.create_connection(("127.0.0.1", shared.port)) as connection:
         connection.sendall(target)
         until = time.monotonic() + 5
@@ -541,7 +544,7 @@ async def test_a_client_that_shares_our_own_source_port_is_no_loop(
             await asyncio.to_thread(client.connect, ("127.0.0.1", port))
             reader, writer = await asyncio.open_connection(sock=client)
             for _ in range(2):  # the second finds our connection of the first
-                writer.write(b"GET /metadata/instance HTTP/1.1\r\nHost: h\r\n\r\n")
+                writer.write(b"GET /metadata/instance HTTP/1.1\r\nHost: localhost\r\n\r\n")
                 head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)
                 assert head.startswith(b"HTTP/1.1 200 ")
                 assert await reader.readexactly(15) == b'{"from":"imds"}'

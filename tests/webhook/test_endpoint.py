@@ -14,11 +14,11 @@ from azwi_testing.admission import SECRET, admitted, container, values, with_sid
 HOST = "http://127.0.0.1:8000"
 URL = HOST + "/msi/token"
 OLD = {"MSI_ENDPOINT": URL, "MSI_SECRET": SECRET}
-NEW = {
+ALONE = {
     "AZURE_POD_IDENTITY_AUTHORITY_HOST": HOST,
-    "IDENTITY_ENDPOINT": URL,
-    "IDENTITY_HEADER": SECRET,
+    "AZURE_MSI_ENDPOINT": HOST + "/metadata/identity/oauth2/token",
 }
+NEW = {**ALONE, "IDENTITY_ENDPOINT": URL, "IDENTITY_HEADER": SECRET}
 TOLD = {**NEW, **OLD}
 
 
@@ -111,18 +111,16 @@ def test_a_skipped_container_is_told_nothing() -> None:
     [
         # Half a pair of its own: the other half would be sent to the wrong place, or refused there.
         # And never MSI_ENDPOINT alone: SDKs of today take that for Azure ML's.
-        ({"IDENTITY_ENDPOINT": "http://else"}, {"AZURE_POD_IDENTITY_AUTHORITY_HOST": HOST}),
-        ({"IDENTITY_HEADER": "its own"}, {"AZURE_POD_IDENTITY_AUTHORITY_HOST": HOST}),
+        ({"IDENTITY_ENDPOINT": "http://else"}, ALONE),
+        ({"IDENTITY_HEADER": "its own"}, ALONE),
         ({"MSI_SECRET": "its own"}, NEW),
         ({"MSI_ENDPOINT": ""}, NEW),
         # Half of ours is completed.
         ({"IDENTITY_ENDPOINT": URL}, TOLD),
         ({"MSI_SECRET": SECRET}, TOLD),
-        # The host stands for itself.
-        (
-            {"AZURE_POD_IDENTITY_AUTHORITY_HOST": "http://else"},
-            {"IDENTITY_ENDPOINT": URL, "IDENTITY_HEADER": SECRET, **OLD},
-        ),
+        # Those of the metadata endpoint stand for themselves.
+        ({"AZURE_POD_IDENTITY_AUTHORITY_HOST": "http://else"}, TOLD),
+        ({"AZURE_MSI_ENDPOINT": "http://else"}, TOLD),
         ({**NEW, "IDENTITY_HEADER": "x"}, {}),
     ],
 )
@@ -178,10 +176,10 @@ def test_the_value_of_the_hand_comes_before_the_configurations() -> None:
         assert told(container(after, name))["IDENTITY_HEADER"] == "theirs-0123456789abcdef"
 
 
-def test_where_the_proxys_value_is_empty_only_the_host_is_told() -> None:
+def test_where_the_proxys_value_is_empty_only_the_metadata_endpoint_is_told() -> None:
     for entry in ({"name": "IDENTITY_HEADER", "value": ""}, {"name": "IDENTITY_HEADER"}):
         after = admitted(in_mode(initContainers=proxy(entry)))
-        assert told(container(after, "app")) == {"AZURE_POD_IDENTITY_AUTHORITY_HOST": HOST}
+        assert told(container(after, "app")) == ALONE
 
 
 def test_of_two_values_the_last_counts_as_for_the_kubelet() -> None:

@@ -11,7 +11,7 @@ from typing import Any, Concatenate, Final, Literal, ParamSpec, Self, TypeVar
 
 from azwi_common import contract
 from azwi_common.identities import Guid, IdentityMap, Tenant
-from azwi_common.settings import Port, parse
+from azwi_common.settings import HostNames, Port, parse
 from azwi_webhook import resources
 from azwi_webhook.settings import Mode
 
@@ -19,6 +19,7 @@ PROXY_SETTINGS: Mapping[str, Any] = {
     contract.FORWARD: Literal["instance", "all", "none"],
     contract.STRICT_IDENTITIES: bool,
     contract.PREFETCH: tuple[str, ...],
+    contract.HOSTS: HostNames,
     contract.METRICS_PORT: Port,
     contract.DRAIN_SECONDS: int,
     contract.LOG_LEVEL: Literal["debug", "info", "warning", "warn", "error"],
@@ -200,9 +201,10 @@ def _sidecar(pod: Place, home: Place) -> dict[str, Any]:
     """The fields that concern the sidecar alone."""
     mapped = home.value(contract.IDENTITIES_ANNOTATION, IdentityMap, IdentityMap())
     settings = {
-        variable: _as_text(pod.value(name, PROXY_SETTINGS[variable], ""))
+        variable: _as_text(place.value(name, PROXY_SETTINGS[variable], ""))
         for name, variable in contract.PROXY_SETTING_ANNOTATIONS.items()
-        if name in pod.given
+        for place in (home, pod)  # the pod's own wins
+        if name in place.given and (place is pod or name in contract.ACCOUNT_ANNOTATIONS)
     }
     return {
         "port": pod.value(contract.PORT_ANNOTATION, Port, contract.DEFAULT_PROXY_PORT),

@@ -1,6 +1,6 @@
 """Environment mode: where apps that nobody redirects are told to ask, and with which secret.
 
-Pure. SDKs honour one of two things: a host to ask in place of the metadata address, or App
+Pure. SDKs honour one of two things: where to ask in place of the metadata address, or App
 Service's protocol, whose URL and header value belong together. A container that says either of the
 two otherwise keeps what it says, and gets neither: its header is not for our URL, and ours not for
 its own. Never IMDS_ENDPOINT, which would mean Azure Arc's protocol.
@@ -25,7 +25,8 @@ class Endpoint:
 
     header: sidecar.Object | None
     """IDENTITY_HEADER of azwi-proxy; None where somebody has set it empty: no /msi/token then."""
-    host: sidecar.Object
+    alone: tuple[Group, ...]
+    """Of the metadata endpoint: each says by itself where it is."""
     pairs: tuple[Group, ...]
     """Of App Service's protocol, newer versions first. A container gets no older pair without the
     newer: by MSI_ENDPOINT alone, SDKs of today take azwi-proxy for Azure ML, and fail."""
@@ -41,9 +42,9 @@ class Endpoint:
         if not _is_told(container, wishes):
             return []
         present = pods.items(container, "env")
-        host = () if _others((self.host,), present) else (self.host,)
+        alone = [group for group in self.alone if not _others(group, present)]
         pairs = itertools.takewhile(lambda pair: not _others(pair, present), self.pairs)
-        return [entry for group in (host, *pairs) for entry in group if entry not in present]
+        return [entry for group in (*alone, *pairs) for entry in group if entry not in present]
 
     def contradicted(
         self, container: pods.Object, wishes: Wishes
@@ -68,8 +69,11 @@ def of(pod: pods.Pod, wishes: Wishes, settings: Settings, secret: str) -> Endpoi
         ({"name": url, "value": host + contract.MSI_PATH}, {**(header or {}), "name": value})
         for url, value in names
     ]
-    told = {"name": contract.POD_IDENTITY_AUTHORITY_HOST, "value": host}
-    return Endpoint(header, told, tuple(pairs) if header else ())
+    alone = (
+        ({"name": contract.POD_IDENTITY_AUTHORITY_HOST, "value": host},),
+        ({"name": contract.AZURE_MSI_ENDPOINT, "value": host + contract.TOKEN_PATH},),
+    )
+    return Endpoint(header, alone, tuple(pairs) if header else ())
 
 
 def _header(pod: pods.Pod, settings: Settings, secret: str) -> sidecar.Object | None:

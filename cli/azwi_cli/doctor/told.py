@@ -134,6 +134,7 @@ def _endpoints(facts: Facts, name: str, item: Object) -> Iterator[Check]:
 
 def _paths(facts: Facts) -> Iterator[tuple[str, str]]:
     yield contract.POD_IDENTITY_AUTHORITY_HOST, ""
+    yield contract.AZURE_MSI_ENDPOINT, contract.TOKEN_PATH
     yield contract.IDENTITY_ENDPOINT, contract.MSI_PATH
     if _OLD_PAIR in [*_pairs(facts)]:
         yield contract.MSI_ENDPOINT, contract.MSI_PATH

@@ -27,6 +27,7 @@ _VARIABLES: Final = (
     contract.KUBERNETES_CA_FILE,
     contract.KUBERNETES_CA_DATA,
     contract.POD_IDENTITY_AUTHORITY_HOST,
+    contract.AZURE_MSI_ENDPOINT,
     contract.IDENTITY_ENDPOINT,
     contract.IDENTITY_HEADER,
     contract.MSI_ENDPOINT,
@@ -132,6 +133,7 @@ def _likely(ours: Sequence[Object]) -> IsAdded:
 
 _TOLD: Final = (
     contract.POD_IDENTITY_AUTHORITY_HOST,
+    contract.AZURE_MSI_ENDPOINT,
     contract.IDENTITY_ENDPOINT,
     contract.IDENTITY_HEADER,
     contract.MSI_ENDPOINT,
@@ -152,6 +154,7 @@ def _told(ours: Sequence[Object]) -> list[Object]:
     host = f"http://127.0.0.1:{ports[0]}"
     return [
         _plain(contract.POD_IDENTITY_AUTHORITY_HOST, host),
+        _plain(contract.AZURE_MSI_ENDPOINT, host + contract.TOKEN_PATH),
         *(
             _plain(name, host + contract.MSI_PATH)
             for name in (contract.IDENTITY_ENDPOINT, contract.MSI_ENDPOINT)

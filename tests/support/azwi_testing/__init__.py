@@ -100,6 +100,7 @@ class Proxy:
     @property
     def log(self) -> str:
         """Everything logged so far."""
+        settle(self.process)
         return self.log_file.read_text()
 
     def stop(self, number: int = signal.SIGTERM, timeout: float = 15) -> int:
@@ -167,6 +168,34 @@ def resident(pid: int) -> int:
     """Bytes of memory that a process holds."""
     rows = Path(f"/proc/{pid}/status").read_text().splitlines()
     return next(int(row.split()[1]) * 1024 for row in rows if row.startswith("VmRSS"))
+
+
+def settle(process: subprocess.Popen[Any], patience: float = 5.0) -> None:
+    """Wait until every thread of a process sleeps: what it had to log is written by then.
+
+    A line is written by a thread of its own. While it is due, that thread can run, or waits for one
+    that does. Twice the same counts of switches mean that none has run in between.
+    """
+    before = None
+    for _ in range(round(patience / 0.002)):
+        now = _sleeping(process.pid) if process.poll() is None else {}
+        if now is not None and now in (before, {}):
+            return
+        before = now
+        time.sleep(0.002)
+
+
+def _sleeping(pid: int) -> dict[str, str] | None:
+    """By thread, how often it was scheduled; None while one of them runs or can run."""
+    switches = {}
+    for status in Path(f"/proc/{pid}/task").glob("*/status"):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            rows = dict(row.split(":\t", 1) for row in status.read_text().splitlines())
+            if not rows["State"].startswith("S"):
+                return None
+            counts = (rows["voluntary_ctxt_switches"], rows["nonvoluntary_ctxt_switches"])
+            switches[status.parent.name] = "/".join(counts)
+    return switches
 
 
 def wait_for_port(proxy: Proxy) -> None:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from azwi_testing import START, Answer, free_port, plain_environment
+from azwi_testing import START, Answer, free_port, plain_environment, settle
 from azwi_testing.apiserver import ApiServer
 
 NAMESPACE = "azwi-sidecar-system"
@@ -126,6 +126,7 @@ class Webhook:
     @property
     def log(self) -> str:
         """Everything logged so far."""
+        settle(self.process)
         return self.log_file.read_text()
 
     def stop(self, number: int = signal.SIGTERM, timeout: float = 20) -> int:
