@@ -23,7 +23,7 @@ FIELDS = (
     ("p99, ms", "p99_ms", ".2f"),
     ("CPU for each, µs", "cpu_us", ".0f"),
 )
-OWN_ID = BENCH / "own_id.lua"  # each request with another x-ms-client-request-id, as SDKs send it
+UNREAD = BENCH / "unread.lua"  # one more header, by default x-ms-client-request-id as SDKs send it
 CLIENTS_CORE, SERVERS_CORE = "0", "1"
 
 
@@ -69,8 +69,14 @@ def for_tokens(
     pid: int, port: int, connections: int, seconds: int, *, own_id: bool = False
 ) -> Round:
     """The same for tokens of the proxy, or of the bare server in its place."""
-    more = ("-s", str(OWN_ID)) if own_id else ("-H", "Metadata: true")
+    more = ("-s", str(UNREAD)) if own_id else ("-H", "Metadata: true")
     return wrk(pid, connections, seconds, *more, url(port))
+
+
+def with_header(pid: int, port: int, connections: int, seconds: int, name: str, kind: str) -> Round:
+    """The same with a header ``name`` whose value is ``new`` each time, or the ``same``."""
+    more = ("-s", str(UNREAD), url(port), "--", name, kind)
+    return wrk(pid, connections, seconds, *more)
 
 
 def compare(rounds: Sequence[tuple[Round, Round]], suffix: str = "") -> None:

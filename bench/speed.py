@@ -6,6 +6,7 @@ import servers
 
 ROUNDS = 5
 SECONDS = 3
+UNREAD = ("x-ms-client-request-id", "tracestate", "x-of-nobody")
 
 
 def report() -> None:
@@ -27,3 +28,19 @@ def report() -> None:
                 ]
                 suffix = ", own IDs" if own_id else ""
                 servers.compare(rounds, f", {connections} connections{suffix}")
+        _unread(ours.pid, port)
+
+
+def _unread(pid: int, port: int) -> None:
+    """A header that nobody reads: what another value each time costs beside the same value."""
+    print("\n| header that nobody reads, 16 connections | same value | another each time | ratio |")
+    print("|---|---|---|---|")
+    for name in UNREAD:
+        rounds = [
+            (
+                servers.with_header(pid, port, 16, SECONDS, name, "same"),
+                servers.with_header(pid, port, 16, SECONDS, name, "new"),
+            )
+            for _ in range(ROUNDS)
+        ]
+        servers.compare(rounds, f", {name}")

@@ -17,10 +17,14 @@ _EARLY: Final = 300  # Entra ID's nbf lies five minutes before it issues
 
 
 def access_token(
-    grant: Grant, *, issuer: str, now: int, lifetime: int, unique: str
+    grant: Grant, *, issuer: str, now: int, lifetime: int, unique: str, resource_id: str = ""
 ) -> dict[str, Any]:
-    """Claims of a version 2 access token for an application; times in Unix seconds."""
+    """Claims of a version 2 access token for an application; times in Unix seconds.
+
+    ``resource_id``: of a managed identity, whose tokens name it (seen in Azure's).
+    """
     principal = principal_id(grant.tenant_id, grant.client_id)
+    named = {"xms_mirid": resource_id} if resource_id else {}
     return {
         "aud": grant.resource,
         "iss": issuer,
@@ -36,6 +40,7 @@ def access_token(
         "tid": grant.tenant_id,
         "uti": unique,
         "ver": "2.0",
+        **named,
     }
 
 

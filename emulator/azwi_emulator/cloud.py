@@ -269,6 +269,11 @@ class Cloud:
         self._dishonour(credential)
         self.credentials.remove(credential.key, now=now, lag=lag)
 
+    def resource_id(self, tenant_id: str, client_id: str) -> str:
+        """Of the managed identity that a client is; empty where it is an application."""
+        principal = self.principals.get(directory.principal_id(tenant_id, client_id))
+        return principal.alternative_names[-1] if principal and principal.alternative_names else ""
+
     # --- Principals -------------------------------------------------------------------------------
 
     def has_principal(self, tenant_id: str, wanted: str, now: float) -> bool:

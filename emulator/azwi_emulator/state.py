@@ -169,6 +169,7 @@ class State:
             now=int(self.now()),
             lifetime=lifetime,
             unique=secrets.token_urlsafe(16),
+            resource_id=self.cloud.resource_id(granted.tenant_id, granted.client_id),
         )
         noise = secrets.token_urlsafe(shape.size_bytes)
         token = self.entra_keys.current.sign(claims.padded(body, shape.size_bytes, noise))

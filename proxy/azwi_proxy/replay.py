@@ -8,6 +8,7 @@ an idle connection takes the long way. Nor is anything kept for a head that come
 time: some differ in what only their client knows.
 """
 
+import enum
 import re
 import time
 from array import array
@@ -20,21 +21,27 @@ MAX_HEAD = 4096  # bytes
 MAX_LINES = 64  # aiohttp counts what nobody reads too, and refuses more than 128
 MAX_KEPT = 1024 * 1024  # bytes of heads and answers; a token is 2 KB
 SEEN = 1024  # heads that are known to have come, by a hash
+MAX_NAMES = 512  # spellings of header names that are known to be read, or not
+MAX_NAME = 64  # bytes of each
 _END = b"\r\n\r\n"
 # A body, or a change of protocol, would begin behind the head.
 _NOT_PLAIN = (b"content-length", b"transfer-encoding", b"upgrade", b"expect")
-_READ = b"(?i:%b|(?:%b)[^:\r\n]*)" % tuple(
-    "|".join(map(re.escape, names)).encode()
-    for names in (
-        (*headers.READ, *headers.READ_BY_AIOHTTP),
-        headers.PREFIXES_READ_BY_AIOHTTP,
-    )
-)
-# Lines in the plainest spelling: a token, a colon, printable text, between two line ends.
-_UNREAD_LINE = re.compile(
-    rb"\r\n(?!%b:)[!#$%%&'*+\-.^_`|~0-9A-Za-z]+:[\t\x20-\x7e]*(?=\r\n)" % _READ
-)
-_KEY = re.compile(rb"GET [\x21-\x7e]+ HTTP/1\.[01](?:\r\n%b:[\t\x20-\x7e]*)*\r\n\r\n" % _READ)
+_PRINTABLE = bytes([9, 10, 13, *range(32, 127)])
+_REQUEST_LINE = re.compile(rb"GET [!-~]+ HTTP/1\.[01]")
+_TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_READ = frozenset(name.lower().encode() for name in (*headers.READ, *headers.READ_BY_AIOHTTP))
+_READ_PREFIXES = tuple(prefix.lower().encode() for prefix in headers.PREFIXES_READ_BY_AIOHTTP)
+
+
+class _Kind(enum.Enum):
+    """What a header line means for the key of its head."""
+
+    UNREAD = enum.auto()
+    READ = enum.auto()
+    CONNECTION = enum.auto()
+    """Read, and plain by two of its values alone."""
+    LONG_WAY = enum.auto()
+    """Announces what is not plain, or is not the name of a header."""
 
 
 class Replay:
@@ -87,15 +94,50 @@ class Replay:
 
 
 def key(head: bytes) -> bytes:
-    """The request line and the lines that are read, in order; empty where the head is not so plain.
+    """The request line and the lines that are read, in order; empty where a head is not so plain.
 
     What is left out must be beyond doubt: a folded line, a bare line feed or a blank before a colon
-    may change what the lines around it mean.
+    may change what the lines around it mean. A head with a key is plain (``is_plain_head``).
     """
-    if head.count(b"\r\n") > MAX_LINES:
+    if len(head) > MAX_HEAD or head.translate(None, _PRINTABLE):
         return b""
-    read = _UNREAD_LINE.sub(b"", head)
-    return read if _KEY.fullmatch(read) else b""
+    first, *lines = head.split(b"\r\n")
+    ends = len(lines)
+    if ends > MAX_LINES or head.count(b"\r") != ends or head.count(b"\n") != ends:
+        return b""
+    if lines[-2:] != [b"", b""] or not _REQUEST_LINE.fullmatch(first):
+        return b""
+    kept = [first]
+    for line in lines[:-2]:
+        name, colon, value = line.partition(b":")
+        kind = (_kinds.get(name) or _kind(name)) if colon else _Kind.LONG_WAY
+        if kind is _Kind.UNREAD:
+            continue
+        if kind is _Kind.LONG_WAY or (kind is _Kind.CONNECTION and not _is_plain(value)):
+            return b""
+        kept.append(line)
+    return b"\r\n".join(kept) + _END
+
+
+_kinds: dict[bytes, _Kind] = {}
+
+
+def _kind(name: bytes) -> _Kind:
+    """What lines of a name mean; known spellings are looked up."""
+    lower = name.lower()
+    if not _TOKEN.fullmatch(name) or lower.startswith((*_NOT_PLAIN, *_READ_PREFIXES)):
+        kind = _Kind.LONG_WAY
+    elif lower == b"connection":
+        kind = _Kind.CONNECTION
+    else:
+        kind = _Kind.READ if lower in _READ else _Kind.UNREAD
+    if len(_kinds) < MAX_NAMES and len(name) <= MAX_NAME:
+        _kinds[name] = kind
+    return kind
+
+
+def _is_plain(connection: bytes) -> bool:
+    return connection.strip().lower() in (b"keep-alive", b"close")
 
 
 def is_plain_head(data: bytes) -> bool:

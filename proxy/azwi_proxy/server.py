@@ -66,8 +66,9 @@ class _Protocol(RequestHandler):
             idle = not (busy or self._site.ending)
             known = self._replay.answer(data) if idle else None
             if known is None:
-                self._plain = is_plain_head(data)
-                self._head = key(data) if idle and self._plain else b""
+                head = key(data)
+                self._plain = bool(head) or is_plain_head(data)
+                self._head = head if idle else b""
                 known = self._replay.answer(self._head)
                 if known and self._replay.comes_again(data):
                     self._replay.keep(data, known)

@@ -34,6 +34,19 @@ def test_a_client_has_the_same_object_id_in_every_token() -> None:
     assert _access_token()["oid"] == _access_token()["sub"] == _access_token()["oid"]
 
 
+def test_the_token_of_a_managed_identity_names_its_resource() -> None:
+    assert "xms_mirid" not in _access_token()
+    named = claims.access_token(
+        GRANT,
+        issuer="https://i",
+        now=NOW,
+        lifetime=3600,
+        unique="u",
+        resource_id="/subscriptions/s",
+    )
+    assert named["xms_mirid"] == "/subscriptions/s"
+
+
 def test_a_token_is_padded_to_about_its_size() -> None:
     padded = claims.padded(_access_token(), 2000, "x" * 4000)
     assert abs(len(keys.SigningKey().sign(padded)) - 2000) < 50

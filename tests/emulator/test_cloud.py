@@ -45,6 +45,16 @@ def test_an_application_is_a_client_without_a_service_principal() -> None:
     assert client.principal_from is None
 
 
+def test_the_client_of_a_managed_identity_has_a_resource_id_and_an_applications_has_none() -> None:
+    cloud = _cloud()
+    cloud.put_application(APPLICATION, **AT_ONCE)
+    cloud.put_principal(PRINCIPAL, **AT_ONCE)
+    assert cloud.resource_id(TENANT, CLIENT) == ""
+    assert cloud.resource_id(TENANT, "nobody") == ""
+    cloud.put_identity(IDENTITY, **AT_ONCE)
+    assert cloud.resource_id(TENANT, CLIENT) == IDENTITY.resource_id
+
+
 def test_a_service_principal_completes_a_client_until_it_is_deleted() -> None:
     cloud = _cloud()
     cloud.put_application(APPLICATION, **AT_ONCE)

@@ -90,6 +90,7 @@ def test_the_tokens_object_id_is_the_principal_that_roles_are_given_to(
     token = entra.token(client_id=made.client_id).json["access_token"]
     claims = entra.ask("/whoami", headers={"Authorization": f"Bearer {token}"}).json
     assert claims["oid"] == made.principal_id
+    assert claims["xms_mirid"].lower() == str(made.id).lower()
 
 
 def test_a_role_is_assigned_listed_and_taken_away_by_the_kept_library(

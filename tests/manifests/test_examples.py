@@ -86,6 +86,7 @@ def test_environment_mode_is_admitted_where_privileges_are_forbidden() -> None:
     after = admission.applied(template, decided.patch)
     assert set(admission.values(admission.container(after, "app"))) == {
         contract.POD_IDENTITY_AUTHORITY_HOST,
+        contract.AZURE_MSI_ENDPOINT,
         contract.IDENTITY_ENDPOINT,
         contract.IDENTITY_HEADER,
         contract.MSI_ENDPOINT,

@@ -26,6 +26,7 @@ WEBHOOK_METRICS = {
     "azwi_webhook_cache_watching",
     "azwi_webhook_certificate_expiry_timestamp_seconds",
     "azwi_webhook_live_reads",
+    "azwi_webhook_log_lines_lost",
     "azwi_webhook_reviews",
 }
 # The API server's own.

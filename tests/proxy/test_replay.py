@@ -130,14 +130,46 @@ def test_lines_that_nobody_reads_do_not_count(line: bytes) -> None:
     assert key(HEAD.replace(b"true", b"true\r\n" + line)) == HEAD
 
 
+NOT_PLAIN = ("Content-Type", "Expect", "Transfer-Encoding", "Upgrade")
+
+
 @pytest.mark.parametrize(
-    "name",
-    [*headers.READ, *headers.READ_BY_AIOHTTP, "Content-Md5", "Sec-WebSocket-Key1", "Proxy-X"],
+    "name", sorted({*headers.READ, *headers.READ_BY_AIOHTTP} - {*NOT_PLAIN, "Connection"})
 )
 def test_lines_that_are_read_count_whatever_their_case(name: str) -> None:
     for spelled in (name, name.lower(), name.upper()):
         head = HEAD.replace(b"Metadata", f"{spelled}: 1\r\nMetadata".encode())
         assert key(head) == head
+        assert key(head.replace(b": 1", b": 2")) != head
+
+
+@pytest.mark.parametrize("value", ["keep-alive", "close", " Close\t"])
+def test_a_plain_connection_line_counts(value: str) -> None:
+    head = HEAD.replace(b"Metadata", f"Connection: {value}\r\nMetadata".encode())
+    assert key(head) == head
+
+
+@pytest.mark.parametrize(
+    "line",
+    [*(f"{name}: 1" for name in (*NOT_PLAIN, "Content-Md5", "Sec-WebSocket-Key1", "Proxy-X")),
+     "Connection: upgrade", "Connection: close, X", "connection:", "CONTENT-LENGTH: 0"],
+)  # fmt: skip
+def test_a_head_that_announces_more_has_no_key(line: str) -> None:
+    assert key(HEAD.replace(b"Metadata", f"{line}\r\nMetadata".encode())) == b""
+
+
+def test_names_that_are_remembered_are_bounded() -> None:
+    for number in range(2 * replay.MAX_NAMES):
+        assert key(HEAD.replace(b"Metadata", b"X-%d: 1\r\nMetadata" % number)) == HEAD
+    assert key(HEAD.replace(b"Metadata", b"X" * 1000 + b": 1\r\nMetadata")) == HEAD
+    assert len(replay._kinds) <= replay.MAX_NAMES
+    assert max(map(len, replay._kinds)) <= replay.MAX_NAME
+
+
+def test_a_head_with_a_key_is_plain() -> None:
+    for head in (HEAD, HEAD.replace(b"Metadata", b"X: upgrade\r\nMetadata")):
+        assert key(head) == HEAD
+        assert head.count(b"\r\n\r\n") == 1
 
 
 @pytest.mark.parametrize(

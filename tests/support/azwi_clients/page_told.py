@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from azwi_clients.cells import head, kinds, line, seconds
 from azwi_clients.plan import (
+    AZURE_MSI,
     HOST,
     IDENTITY,
     MSI,
@@ -22,12 +23,12 @@ TOP = """
 ## In environment mode
 
 No redirect: 169.254.169.254 was the node's, and the app's container had the variables that the
-webhook sets: `AZURE_POD_IDENTITY_AUTHORITY_HOST`, `IDENTITY_ENDPOINT` with `IDENTITY_HEADER`, and
-`MSI_ENDPOINT` with `MSI_SECRET` (the same URL and value). A token counts when it is the pod's
-identity's and came from the proxy; what the node gave away would not.
+webhook sets: `AZURE_POD_IDENTITY_AUTHORITY_HOST`, `AZURE_MSI_ENDPOINT`, `IDENTITY_ENDPOINT` with
+`IDENTITY_HEADER`, and `MSI_ENDPOINT` with `MSI_SECRET` (the same URL and value). A token counts
+when it is the pod's identity's and came from the proxy; what the node gave away would not.
 
 - **honours**: what tells the client where to ask, each set without the others. *Not tried*: the
-  client honours another, and `MSI_ENDPOINT` never comes without `IDENTITY_ENDPOINT`; set alone it
+  client honours another. `MSI_ENDPOINT` never comes without `IDENTITY_ENDPOINT`; set alone it
   breaks later SDKs ([limits.md](limits.md#app-services-protocol)).
 - **the webhook's**: whether it gets its token with what the webhook sets. *By `MSI_*`*: not where
   the annotation `azure.workload.identity/proxy-msi-endpoint: "false"` leaves these two out. Every
@@ -53,8 +54,8 @@ Notes:
   for Cloud Shell's. It names an identity by its client id only.
 - ms-rest-nodeauth has a class for each place: an app that makes `MSIVmTokenCredentials` needs the
   redirect, and one that makes `MSIAppServiceTokenCredentials` needs `MSI_*`.
-- object_store looks at `IDENTITY_ENDPOINT` in `from_env()` only. An app that builds it otherwise
-  needs the redirect, or the option `azure_msi_endpoint`.
+- object_store looks at `IDENTITY_ENDPOINT` in `from_env()` only. delta-rs and polars give it the
+  variables that begin with `AZURE_` as options: they find the proxy by `AZURE_MSI_ENDPOINT`.
 - Terraform's azurerm and azuread providers ask where their argument `msi_endpoint` says, which they
   take from `ARM_MSI_ENDPOINT`:
   `http://127.0.0.1:8000/metadata/identity/oauth2/token`, or the proxy's port where it is another.
@@ -88,6 +89,7 @@ _HEAD = (
     f"honours `{IDENTITY}`",
     f"`{HOST}`",
     f"`{MSI}`",
+    f"`{AZURE_MSI}`",
     "the webhook's",
     "identities",
     "refused",
@@ -117,9 +119,23 @@ _NOT_RUN = (
     ),
     (
         "mssql-jdbc (Java)",
-        "current releases through azure-identity; earlier ones at the fixed address",
+        "current releases through azure-identity; 7.4 by `MSI_ENDPOINT`, but it does not read the "
+        "date in the answer; other early ones at the fixed address",
         "nothing; earlier: the redirect",
         "its source: SQLServerSecurityUtility",
+    ),
+    (
+        "ODBC driver for SQL Server (pyodbc, PHP, sqlcmd), `ActiveDirectoryMsi`",
+        "the fixed address; `UID` is the object id",
+        "the redirect. It gives up soon: annotation `azure.workload.identity/proxy-prefetch` with "
+        "`https://database.windows.net/`",
+        "its documentation",
+    ),
+    (
+        "azidentity before 1.0 (Go)",
+        "the fixed address; it gives up a probe after 0.5 s",
+        "the redirect, and `azure.workload.identity/proxy-prefetch` with the app's resources",
+        "its source",
     ),
     (
         "azure-identity (C++), early releases",
@@ -164,7 +180,7 @@ def table(outcomes: Mapping[Run, Outcome]) -> Iterator[str]:
 
 def _row(client: Client, outcomes: Mapping[Run, Outcome]) -> list[str]:
     names = [client.library, client.version, client.usage]
-    honoured = [_honoured(client, variable) for variable in (IDENTITY, HOST, MSI)]
+    honoured = [_honoured(client, variable) for variable in (IDENTITY, HOST, MSI, AZURE_MSI)]
     if not is_served(client):
         return [*names, *honoured, "**needs the redirect**", "–", "–", "–", "–"]
     works = "works, by `MSI_*`" if client.needs_old else "works"
@@ -183,5 +199,5 @@ def _row(client: Client, outcomes: Mapping[Run, Outcome]) -> list[str]:
 def _honoured(client: Client, variable: Variable) -> str:
     if variable in client.honours:
         return "yes"
-    tried = variable != MSI or not client.honours
+    tried = variable in (IDENTITY, HOST) or not client.honours
     return "no" if tried else "not tried"

@@ -6,16 +6,22 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Literal
 
+from azwi_emulator.directory import principal_id
+from azwi_emulator.ready_made import TENANT_ID
+
 Kind = Literal["client_id", "object_id", "resource_id"]
 Language = Literal["Python", "JavaScript", "Go", "Rust", "shell"]
 Mode = Literal["redirect", "environment"]
 Source = Literal["proxy", "Entra ID", "refused", "nowhere"]
-Variable = Literal["IDENTITY_ENDPOINT", "AZURE_POD_IDENTITY_AUTHORITY_HOST", "MSI_ENDPOINT"]
+Variable = Literal[
+    "IDENTITY_ENDPOINT", "AZURE_POD_IDENTITY_AUTHORITY_HOST", "MSI_ENDPOINT", "AZURE_MSI_ENDPOINT"
+]
 
 ALL_KINDS: tuple[Kind, ...] = ("client_id", "object_id", "resource_id")
 IDENTITY: Variable = "IDENTITY_ENDPOINT"
 HOST: Variable = "AZURE_POD_IDENTITY_AUTHORITY_HOST"
 MSI: Variable = "MSI_ENDPOINT"
+AZURE_MSI: Variable = "AZURE_MSI_ENDPOINT"
 _NAMES = uuid.UUID("6d1f7a52-3f4c-4d6e-9a0b-5c8e2f714a90")
 
 
@@ -41,18 +47,19 @@ class Told(Enum):
 
     value: tuple[str, ...]
 
-    WEBHOOK = (IDENTITY, HOST, MSI)
+    WEBHOOK = (IDENTITY, HOST, AZURE_MSI, MSI)
     """What the webhook sets."""
-    NEW = (IDENTITY, HOST)
+    NEW = (IDENTITY, HOST, AZURE_MSI)
     """What it sets where an annotation does without the old protocol."""
     IDENTITY_ALONE = (IDENTITY,)
     HOST_ALONE = (HOST,)
     MSI_ALONE = (MSI,)
-    WITH_AZURE = (IDENTITY, HOST, MSI, "AZURE_*")
+    AZURE_MSI_ALONE = (AZURE_MSI,)
+    WITH_AZURE = (IDENTITY, HOST, AZURE_MSI, MSI, "AZURE_*")
     """Beside them those of workload identity: the app could ask Entra ID itself."""
 
 
-ALONE = (Told.IDENTITY_ALONE, Told.HOST_ALONE, Told.MSI_ALONE)
+ALONE = (Told.IDENTITY_ALONE, Told.HOST_ALONE, Told.MSI_ALONE, Told.AZURE_MSI_ALONE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,7 +161,9 @@ class Run:
         if kind == "resource_id":
             group = "/subscriptions/5e1ec7ed-0000-4000-8000-000000000000/resourceGroups/clients"
             return f"{group}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/{self.slug}"
-        return str(uuid.uuid5(_NAMES, f"{kind} {self.slug}"))
+        client_id = str(uuid.uuid5(_NAMES, f"client_id {self.slug}"))
+        # Of the emulator's tenant: a map that contradicts the token's own claim is not followed.
+        return principal_id(TENANT_ID, client_id) if kind == "object_id" else client_id
 
     @property
     def resource(self) -> str:
@@ -204,3 +213,5 @@ def _further_sets(client: Client) -> Iterator[Told]:
         yield from (Told.IDENTITY_ALONE, Told.HOST_ALONE)
     if MSI in client.honours:
         yield Told.MSI_ALONE
+    if AZURE_MSI in client.honours:
+        yield Told.AZURE_MSI_ALONE

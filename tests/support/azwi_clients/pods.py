@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from azwi_clients import stand_ins
-from azwi_clients.plan import ALL_KINDS, HOST, IDENTITY, MSI, Mode, Run, Told
+from azwi_clients.plan import ALL_KINDS, AZURE_MSI, HOST, IDENTITY, MSI, Mode, Run, Told
 from azwi_common import contract
 from azwi_demo.pod import ROOT, Pod, program
 from azwi_emulator.client import Control
@@ -86,6 +86,7 @@ def variables(
     url = _BASE + contract.MSI_PATH
     every: Mapping[str, Mapping[str, str]] = {
         HOST: {HOST: _BASE},
+        AZURE_MSI: {AZURE_MSI: _BASE + contract.TOKEN_PATH},
         IDENTITY: {IDENTITY: url, contract.IDENTITY_HEADER: secret},
         MSI: {MSI: url, contract.MSI_SECRET: secret},
         "AZURE_*": {

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from azwi_clients.plan import (
     ALL_KINDS,
+    AZURE_MSI,
     HOST,
     IDENTITY,
     MSI,
@@ -268,8 +269,21 @@ RUST = (
         # Ten tries at random, in two seconds or in minutes, whatever Retry-After says.
         next_call=(Scenario.UNAVAILABLE, Scenario.THROTTLED),
         resource=STORAGE,
-        honours=(IDENTITY,),
+        honours=(IDENTITY, AZURE_MSI),
         beside_azure="refused",  # it puts two slashes behind AZURE_AUTHORITY_HOST
+    ),
+    Client(
+        language="Rust",
+        library="object_store",
+        version="0.14.2",
+        environment="object_store",
+        program="rust/object_store/src/main.rs",
+        usage="options from AZURE_*, as delta-rs and polars do",
+        style="options",
+        next_call=(Scenario.UNAVAILABLE, Scenario.THROTTLED),
+        resource=STORAGE,
+        honours=(AZURE_MSI,),
+        beside_azure="refused",
     ),
 )
 

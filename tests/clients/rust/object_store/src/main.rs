@@ -21,13 +21,30 @@ async fn claims(store: &MicrosoftAzure) -> object_store::Result<Value> {
     Ok(json!({"claims": serde_json::from_slice::<Value>(&blob).expect("claims in JSON")}))
 }
 
+/// A builder that is told variables as options: it knows those whose names begin with AZURE_.
+fn options_of(variables: impl Iterator<Item = (String, String)>) -> MicrosoftAzureBuilder {
+    variables
+        .filter(|(name, _)| name.starts_with("AZURE_"))
+        .filter_map(|(name, value)| Some((name.to_lowercase().parse().ok()?, value)))
+        .fold(
+            MicrosoftAzureBuilder::new(),
+            |builder, (key, value): (AzureConfigKey, _)| builder.with_config(key, value),
+        )
+}
+
 fn store_of(asked: &Value) -> Arc<MicrosoftAzure> {
     let trusted = std::fs::read(std::env::var("SSL_CERT_FILE").unwrap()).unwrap();
     let options = Certificate::from_pem_bundle(&trusted)
         .unwrap()
         .into_iter()
         .fold(ClientOptions::new(), ClientOptions::with_root_certificate);
-    let mut builder = MicrosoftAzureBuilder::from_env()
+    let from_options = std::env::args().nth(2).as_deref() == Some("options");
+    let mut builder = if from_options {
+        options_of(std::env::vars())
+    } else {
+        MicrosoftAzureBuilder::from_env()
+    };
+    builder = builder
         .with_url(asked["container"].as_str().unwrap())
         .with_client_options(options);
     if let Some((kind, value)) = calls::identity(asked) {
