@@ -64,6 +64,17 @@ def test_several_kubeconfigs_are_one(
     assert kube.Cluster().get("/ok") == b"fine"
 
 
+def test_of_two_kubeconfigs_that_have_one_name_the_first_counts(
+    api: Site, authority: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [
+        written(tmp_path, config(api.url, authority.file), "a"),
+        written(tmp_path, config("https://127.0.0.1:1", authority.file), "b"),
+    ]
+    monkeypatch.setenv("KUBECONFIG", os.pathsep.join(map(str, names)))
+    assert kube.Cluster().get("/ok") == b"fine"
+
+
 def test_the_context_can_be_chosen(api: Site, authority: Authority, tmp_path: Path) -> None:
     document = config(api.url, authority.file)
     document["current-context"] = "absent"

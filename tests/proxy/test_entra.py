@@ -14,13 +14,17 @@ from pathlib import Path
 import pytest
 import uvloop
 
+from azwi_common.settings import load
 from azwi_emulator.messages import (
     AccessTokenShape,
     ClientRegistration,
     Fault,
     ServiceAccountTokenRequest,
 )
-from azwi_proxy import entra, errors
+from azwi_proxy import entra, errors, tokens, transport
+from azwi_proxy.entra import Entra
+from azwi_proxy.identities import Identity
+from azwi_proxy.settings import Settings
 from azwi_testing import (
     Answer,
     Emulator,
@@ -737,3 +741,32 @@ def test_it_ends_in_time_while_an_exchange_hangs(
     assert time.monotonic() - started < 5  # the exchange would have ten
     for complaint in ("Traceback", "never", "nclosed"):
         assert complaint not in proxy.log
+
+
+class Interrupted(Entra):
+    """Each try takes a while, and is interrupted."""
+
+    tries = 0
+    takes = 0.0
+
+    async def _acquire(self, identity: Identity, scope: str) -> tokens.Token:
+        self.tries += 1
+        await asyncio.sleep(self.takes)
+        raise transport.Interrupted("cut", reason="reset")
+
+
+@pytest.mark.parametrize(("takes", "tries"), [(0.0, 2), (0.5, 1)])
+async def test_a_second_try_is_made_only_where_three_seconds_are_left_for_it(
+    monkeypatch: pytest.MonkeyPatch, takes: float, tries: int
+) -> None:
+    monkeypatch.setattr(entra, "WHOLE", 3.4)
+    environment = {
+        "AZURE_FEDERATED_TOKEN_FILE": "/none",
+        "AZURE_TENANT_ID": "contoso.com",
+        "AZURE_CLIENT_ID": "11111111-1111-1111-1111-111111111111",
+    }
+    asked = Interrupted(load(Settings, environment))
+    asked.takes = takes
+    with pytest.raises(transport.Interrupted):
+        await asked.exchange(Identity("client", "tenant"), "scope")
+    assert asked.tries == tries

@@ -4,11 +4,14 @@ import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import NoReturn
 
 import pytest
 
 from azwi_testing.apiserver import ApiServer, Fault, soon
-from azwi_webhook import follow
+from azwi_webhook import errors, follow
 from azwi_webhook import kube as kube_module
 from azwi_webhook.cache import Cache
 from azwi_webhook.follow import Follower
@@ -172,3 +175,43 @@ def test_pauses_double_up_to_a_bound_and_no_two_clients_agree() -> None:
         pauses = [follow._pause(failures) for _ in range(50)]
         assert longest / 2 <= min(pauses) <= max(pauses) <= longest
         assert len(set(pauses)) > 1
+
+
+@dataclass
+class Watches:
+    """A Kube whose watches break after so many seconds, and the pauses that follow them."""
+
+    seconds: list[float]
+    now: float = 0.0
+    failures: list[int] = field(default_factory=list)
+
+    def watch(self, *_: object, **__: object) -> "Watches":
+        """The next one."""
+        return self
+
+    async def __aenter__(self) -> NoReturn:
+        if not self.seconds:
+            raise asyncio.CancelledError
+        self.now += self.seconds.pop(0)
+        raise errors.Unavailable("cut")
+
+    async def __aexit__(self, *_: object) -> None:
+        """Never reached."""
+
+    def pause(self, failures: int) -> float:
+        self.failures.append(failures)
+        return 0.0
+
+
+async def test_pauses_begin_anew_after_a_watch_that_lasted(
+    kube: Kube, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watches = Watches([0.1, 0.1, 4.9, 5.1, 0.1, 3600.0, 0.1])
+    clock = SimpleNamespace(monotonic=lambda: watches.now)
+    monkeypatch.setattr("azwi_webhook.follow.time", clock)
+    monkeypatch.setattr(follow, "_pause", watches.pause)
+    follower = Follower(watches, ACCOUNTS, Cache(kube, "", ()))  # type: ignore[arg-type]  # its watches
+    follower._version = "1"
+    with pytest.raises(asyncio.CancelledError):
+        await follower.run()
+    assert watches.failures == [0, 1, 2, 0, 1, 0, 1]
