@@ -127,6 +127,8 @@ ACCOUNT_ANNOTATIONS: Final = frozenset(
     )
 )
 ALL_ANNOTATIONS: Final = POD_ANNOTATIONS | ACCOUNT_ANNOTATIONS
+MIRROR_ANNOTATION: Final = "kubernetes.io/config.mirror"
+"""On the mirror of a static pod, by the kubelet."""
 POD_SECURITY_LABEL: Final = "pod-security.kubernetes.io/enforce"
 """On a namespace: the level of Kubernetes' own pod security admission."""
 FORBIDS_NET_ADMIN: Final = ("baseline", "restricted")

@@ -119,6 +119,33 @@ def test_whatever_is_not_meant_passes_unchanged(shared: Shared, request_: dict[s
     assert shared.decide(asked) == {"uid": asked["request"]["uid"], "allowed": True}
 
 
+def mirror(**labels: str) -> dict[str, Any]:
+    """As the kubelet makes it of a static pod, which has no service account."""
+    thing = pod(hostNetwork=True)
+    del thing["spec"]["serviceAccountName"]
+    thing["metadata"] = {
+        "name": "static-node-1",
+        "labels": labels,
+        "annotations": {
+            "kubernetes.io/config.mirror": "8fcd",
+            "azure.workload.identity/inject-proxy-sidecar": "true",
+        },
+    }
+    return thing
+
+
+def test_the_mirror_of_a_static_pod_is_left_as_it_is_with_a_warning(shared: Shared) -> None:
+    response = shared.decide(review(mirror(**{"azure.workload.identity/use": "true"})))
+    assert response["allowed"] is True
+    assert "patch" not in response
+    assert ["static pod" in warning for warning in response["warnings"]] == [True]
+
+
+def test_the_mirror_of_a_static_pod_that_takes_no_part_has_no_warning(shared: Shared) -> None:
+    response = shared.decide(review(mirror(app="x")))
+    assert (response["allowed"], "warnings" in response) == (True, False)
+
+
 def test_a_dry_run_is_answered_like_any_other(shared: Shared) -> None:
     assert shared.decide(review(dryRun=True)) == shared.decide(review())
 

@@ -272,3 +272,39 @@ async def test_no_private_key_is_logged(kube: Kube, caplog: pytest.LogCaptureFix
         async with replicas(kube) as found:
             await soon(ready(found))
     assert "PRIVATE KEY" not in caplog.text
+
+
+def owners(api: ApiServer) -> list[dict[str, str]]:
+    found: list[dict[str, str]] = (
+        api.get(CONFIGURATIONS, "", CONFIGURATION)["metadata"].get("ownerReferences") or []
+    )
+    return found
+
+
+async def test_the_namespace_owns_the_configuration_beside_its_other_owners(
+    api: ApiServer, kube: Kube
+) -> None:
+    other = {"apiVersion": "v1", "kind": "Node", "name": "n", "uid": "u"}
+    webhooks = api.get(CONFIGURATIONS, "", CONFIGURATION)["webhooks"]
+    api.put(CONFIGURATIONS, "", CONFIGURATION, webhooks=webhooks, ownerReferences=[other])
+    for _ in range(2):
+        async with replicas(kube) as found:
+            await soon(ready(found))
+    uid = api.get("namespaces", "", NAMESPACE)["metadata"]["uid"]
+    ours = {"apiVersion": "v1", "kind": "Namespace", "name": NAMESPACE, "uid": uid}
+    assert owners(api) == [other, ours]
+
+
+async def test_a_cluster_that_allows_no_owner_keeps_no_certificate_from_being_trusted(
+    api: ApiServer, kube: Kube, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with replicas(kube) as found:
+        await soon(ready(found))
+    webhooks = api.get(CONFIGURATIONS, "", CONFIGURATION)["webhooks"]
+    api.put(CONFIGURATIONS, "", CONFIGURATION, webhooks=webhooks)
+    api.faults.append(Fault(CONFIGURATIONS, status=403, method="PATCH", times=1000))
+    async with replicas(kube) as found:
+        await soon(ready(found))
+        await asyncio.sleep(0)
+    assert owners(api) == []
+    assert [row.message for row in caplog.records].count("cannot own the configuration") == 1

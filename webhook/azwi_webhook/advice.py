@@ -30,6 +30,12 @@ _OF_INIT = frozenset(
 )
 
 
+MIRROR = (
+    "This is the mirror of a static pod, which runs from a file of its node: it gets no identity."
+    " Create it through the API server instead."
+)
+
+
 def warnings(
     pod: pods.Pod,
     account: str,

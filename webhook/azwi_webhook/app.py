@@ -83,6 +83,12 @@ class App:
 
     async def _mutate(self, call: Call) -> Decision:
         pod = pods.read(call.object)
+        if mutate.is_mirror(pod):
+            known = self._cluster.namespaces.fresh("", call.namespace)
+            labels = known.labels if known else {}
+            around = mutate.Surroundings(call.namespace, labels, self._cluster.minor, secret="")
+            left = mutate.admit_mirror(pod, around, self._settings)
+            return Decision("unchanged", review.allow(call, left.patch, left.warnings))
         account, around = await self._cluster.about(call.namespace, mutate.account_name(pod))
         if not mutate.takes_part(pod, account, around, self._settings):
             return Decision("unchanged", review.allow(call))

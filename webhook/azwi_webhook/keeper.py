@@ -79,6 +79,9 @@ class Keeper:
         self._names = certificates.dns_names(settings.service, settings.namespace)
         self._secret = f"/api/v1/namespaces/{settings.namespace}/secrets", settings.secret
         self._configuration = _ADMISSION, settings.configuration
+        self._namespace = "/api/v1/namespaces", settings.namespace
+        self._owner_refused = False
+        """Whether the cluster does not let us name an owner: that is told once."""
         self._rung = asyncio.Event()
         self._trusted = ""
         """The upcoming certificate whose CA the API server trusts."""
@@ -203,6 +206,30 @@ class Keeper:
             collection, name = self._configuration
             await self._kube.patch(f"{collection}/{name}", operations)
             log.info("set the CA that the API server trusts", extra={"fields": {"in": name}})
+        await self._see_to_owner(configuration)
+
+    async def _see_to_owner(self, configuration: dict[str, Any]) -> None:
+        """Make the webhook's namespace the owner of its configuration.
+
+        Whoever deletes the namespace alone would leave a configuration that refuses pods of the
+        whole cluster. A cluster may require more rights for that than we have: it is no failure.
+        """
+        owners = configuration["metadata"].get("ownerReferences") or []
+        if self._owner_refused or any(owner.get("kind") == "Namespace" for owner in owners):
+            return
+        collection, name = self._configuration
+        try:
+            found = (await self._read(self._namespace, "Namespace"))["metadata"]
+            owner = {"apiVersion": "v1", "kind": "Namespace"} | {
+                key: found[key] for key in ("name", "uid")
+            }
+            path, value = "/metadata/ownerReferences", [*owners, owner]
+            await self._kube.patch(
+                f"{collection}/{name}", [{"op": "add", "path": path, "value": value}]
+            )
+        except errors.Unavailable as error:
+            self._owner_refused = True
+            log.warning("cannot own the configuration", extra={"fields": {"told": error.sentence}})
 
     def _note_trust(self, data: Data) -> None:
         """The API server trusts all of ``data`` now; remember since when it does the next CA."""

@@ -82,6 +82,20 @@ def takes_part(pod: Any, account: Account | None, around: Surroundings, settings
     )
 
 
+def is_mirror(pod: Any) -> bool:
+    """Whether a pod mirrors a static one: the kubelet runs that from a file, whatever is patched.
+
+    Refused, it would run all the same and be invisible.
+    """
+    return contract.MIRROR_ANNOTATION in pods.read(pod).annotations
+
+
+def admit_mirror(pod: Any, around: Surroundings, settings: Settings) -> Admitted:
+    """Leave a mirror pod as it is; a warning where it takes part by its label or its namespace."""
+    meant = takes_part(pod, None, around, settings)
+    return Admitted([], (advice.MIRROR,) if meant else ())
+
+
 def admit(pod: Any, account: Account | None, around: Surroundings, settings: Settings) -> Admitted:
     """What to do with a pod that takes part; raises Refused with every reason at once."""
     parts = pods.read(pod)

@@ -54,8 +54,9 @@ Notes:
   for Cloud Shell's. It names an identity by its client id only.
 - ms-rest-nodeauth has a class for each place: an app that makes `MSIVmTokenCredentials` needs the
   redirect, and one that makes `MSIAppServiceTokenCredentials` needs `MSI_*`.
-- object_store looks at `IDENTITY_ENDPOINT` in `from_env()` only. delta-rs and polars give it the
-  variables that begin with `AZURE_` as options: they find the proxy by `AZURE_MSI_ENDPOINT`.
+- delta-rs and polars give object_store the variables that begin with `AZURE_` as options.
+  `AZURE_MSI_ENDPOINT` is one of them, so their releases with an object_store that does not know
+  `IDENTITY_ENDPOINT` find the proxy too.
 - Terraform's azurerm and azuread providers ask where their argument `msi_endpoint` says, which they
   take from `ARM_MSI_ENDPOINT`:
   `http://127.0.0.1:8000/metadata/identity/oauth2/token`, or the proxy's port where it is another.

@@ -282,7 +282,7 @@ RUST = (
         style="options",
         next_call=(Scenario.UNAVAILABLE, Scenario.THROTTLED),
         resource=STORAGE,
-        honours=(AZURE_MSI,),
+        honours=(IDENTITY, AZURE_MSI),
         beside_azure="refused",
     ),
 )

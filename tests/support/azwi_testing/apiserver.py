@@ -48,6 +48,9 @@ class Fault:
     """Empty: any."""
 
 
+_METADATA = ("labels", "annotations", "ownerReferences")
+
+
 @dataclass
 class _Change:
     version: int
@@ -123,7 +126,7 @@ class ApiServer:
     def put(self, kind: str, namespace: str, name: str, **fields: Any) -> None:
         """Create or replace; ``fields``: labels and annotations, others beside the metadata."""
         metadata: Object = {"name": name, "namespace": namespace}
-        metadata |= {key: fields.pop(key) for key in ("labels", "annotations") if key in fields}
+        metadata |= {key: fields.pop(key) for key in _METADATA if key in fields}
         thing: Object = {"metadata": metadata, **fields}
         self._do(lambda: self._store(kind, thing))
 
@@ -246,6 +249,7 @@ class ApiServer:
         held = self._objects.setdefault(kind, {})
         self._version += 1
         metadata["resourceVersion"] = str(self._version)
+        metadata.setdefault("uid", f"uid-{self._version}")
         type_ = "MODIFIED" if key in held else "ADDED"
         held[key] = thing
         self._tell(kind, type_, thing)

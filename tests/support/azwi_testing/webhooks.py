@@ -32,6 +32,7 @@ def furnish(api: ApiServer) -> None:
     api.put("secrets", NAMESPACE, SECRET, type="Opaque")
     webhooks = [{"name": f"{name}.azwi-sidecar.io", "clientConfig": {}} for name in ("a", "b")]
     api.put(CONFIGURATIONS, "", CONFIGURATION, webhooks=webhooks)
+    api.put("namespaces", "", NAMESPACE)
     api.put("namespaces", "", "shop", labels={"pod-security.kubernetes.io/enforce": "baseline"})
 
 
