@@ -6,7 +6,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help demo test test-chart test-cluster soak cluster-up cluster-demo cluster-down test-clients check format bench bench-webhook fuzz images manifests locks docs clean
+.PHONY: help demo test test-chart test-cluster soak cluster-up cluster-demo cluster-down test-clients check format bench bench-webhook fuzz images manifests renew-pins locks docs clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -84,6 +84,9 @@ manifests: .venv/.made ## write manifests/deploy/azwi-webhook.yaml from the char
 docs: .venv/.made ## write docs/settings.md and docs/azwi.md from the code
 	@$(BIN)/python scripts/settings_page.py
 	@$(BIN)/python scripts/azwi_page.py
+
+renew-pins: ## renew the commits of actions and the digest of the base image (needs git, and skopeo or docker)
+	@$(PYTHON) scripts/renew_pins.py
 
 locks: .venv/.made ## resolve the locks anew, within pyproject.toml's bounds
 	@scripts/lock.sh

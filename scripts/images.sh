@@ -2,13 +2,13 @@
 # Builds the images with docker, podman or buildah, and pushes them where PUSH says.
 #
 #   BUILDER      docker, podman or buildah: the first that is there
-#   BASE_IMAGE   python:3.13-slim
+#   BASE_IMAGE   what the Dockerfiles pin
 #   TAG          the version in common/azwi_common/__init__.py
 #   PUSH         registry/prefix; without it images stay here, for this machine alone, as NAME:TAG
 #   PLATFORMS    what is built to be pushed; linux/amd64,linux/arm64 where the builder can do both
 set -euo pipefail
 cd "$(dirname "$0")/.."
-BASE_IMAGE=${BASE_IMAGE:-python:3.13-slim}
+BASE_IMAGE=${BASE_IMAGE:-}
 TAG=${TAG:-$(sed -n 's/^__version__ = "\(.*\)"$/\1/p' common/azwi_common/__init__.py)}
 PUSH=${PUSH:-}
 IMAGES=(
@@ -45,7 +45,8 @@ platforms() {
 
 build() { # build NAME FILE
   local image=$PUSH/$1:$TAG
-  local options=(--build-arg "BASE_IMAGE=$BASE_IMAGE" --file "$2")
+  local options=(--file "$2")
+  if [ -n "$BASE_IMAGE" ]; then options+=(--build-arg "BASE_IMAGE=$BASE_IMAGE"); fi
   if [ -z "$PUSH" ]; then
     "$tool" build "${options[@]}" --tag "$1:$TAG" --tag "$1:latest" .
   elif [ "$tool" = docker ]; then

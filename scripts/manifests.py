@@ -1,6 +1,6 @@
-"""Writes manifests/deploy/azwi-webhook.yaml from the chart (``make manifests``).
+"""Writes the plain YAML of manifests/deploy/ from the chart (``make manifests``).
 
-A test keeps it so.
+Two files, since the webhook configuration is applied last and deleted first. A test keeps it so.
 """
 
 import re
@@ -9,6 +9,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 PLAIN = ROOT / "manifests/deploy/azwi-webhook.yaml"
+CONFIGURATION = ROOT / "manifests/deploy/azwi-webhook-configuration.yaml"
 NAMESPACE = "azwi-sidecar-system"
 # No tenant, registry or tag: whoever applies it says which.
 VALUES = {
@@ -20,16 +21,24 @@ VALUES = {
 INTRODUCTION = """\
 # The webhook without Helm. Made from manifests/chart by "make manifests": change it there.
 #
-#   export AZURE_TENANT_ID=… AZWI_IMAGES=… AZWI_TAG=…   (images of "make images PUSH=$AZWI_IMAGES")
+# Apply (images of "make images PUSH=$AZWI_IMAGES"):
+#   export AZURE_TENANT_ID=… AZWI_IMAGES=… AZWI_TAG=…
 #   envsubst '$AZURE_TENANT_ID $AZWI_IMAGES $AZWI_TAG' <azwi-webhook.yaml | kubectl apply -f -
-#
-# The webhook configuration stands first, so that "kubectl delete -f" removes it first: without its
-# replicas it would refuse every pod that opted in.
+#   kubectl -n azwi-sidecar-system rollout status deployment/azwi-sidecar-webhook
+#   kubectl apply -f azwi-webhook-configuration.yaml
+# Delete, in this order:
+#   kubectl delete -f azwi-webhook-configuration.yaml
+#   kubectl delete -f azwi-webhook.yaml
+"""
+LAST = """\
+# The last part of the webhook without Helm: apply it once azwi-webhook.yaml runs, and delete it
+# first. While it is there and no replica answers, pods that opted in are refused.
+# Made from manifests/chart by "make manifests": change it there.
 """
 
 
-def rendered(helm: str | Path) -> str:
-    """What the chart renders, as one file that can be applied and deleted from top to bottom."""
+def rendered(helm: str | Path) -> dict[Path, str]:
+    """What the chart renders, by file; each can be applied and deleted from top to bottom."""
     settings = [argument for pair in VALUES.items() for argument in ("--set", "=".join(pair))]
     command = [str(helm), "template", "azwi-sidecar", str(ROOT / "manifests/chart")]
     # The schema knows no ${…}; hooks are Helm's alone.
@@ -37,8 +46,11 @@ def rendered(helm: str | Path) -> str:
     done = subprocess.run([*command, *options, *settings], check=True, capture_output=True)
     text = re.sub(r"^# Source: .*\n", "", done.stdout.decode(), flags=re.MULTILINE)
     parts = [part.strip() for part in re.split(r"^---$", text, flags=re.MULTILINE) if part.strip()]
-    parts.sort(key=lambda part: "\nkind: MutatingWebhookConfiguration\n" not in part)  # stable
-    return INTRODUCTION + "".join(f"---\n{part}\n" for part in parts)
+    found: dict[Path, str] = {PLAIN: INTRODUCTION, CONFIGURATION: LAST}
+    for part in parts:
+        is_last = "\nkind: MutatingWebhookConfiguration\n" in part
+        found[CONFIGURATION if is_last else PLAIN] += f"---\n{part}\n"
+    return found
 
 
 def helm() -> str:
@@ -49,4 +61,5 @@ def helm() -> str:
 
 if __name__ == "__main__":
     PLAIN.parent.mkdir(exist_ok=True)
-    PLAIN.write_text(rendered(helm()))
+    for file, text in rendered(helm()).items():
+        file.write_text(text)

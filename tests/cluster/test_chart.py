@@ -17,6 +17,7 @@ from azwi_testing.installed import pods_being_created
 pytestmark = pytest.mark.timeout(1800)  # the first one builds Kubernetes where nobody has yet
 
 PLAIN = cluster.ROOT / "manifests/deploy/azwi-webhook.yaml"
+CONFIGURATION = cluster.ROOT / "manifests/deploy/azwi-webhook-configuration.yaml"
 VALUES: dict[str, Any] = {
     "azureTenantID": "72f988bf-0000-4000-8000-2d7cd011db47",
     "image": {"repository": "localhost/azwi-webhook", "tag": "latest"},
@@ -130,14 +131,40 @@ def test_the_plain_manifest_is_applied_and_deleted_under_load(
         ("AZWI_TAG", "latest"),
     ):
         text = text.replace(f"${{{name}}}", value)
+    configuration_file = str(CONFIGURATION)
     try:
         kubectl("apply", "-f", "-", text=text)
         rollout = ("rollout", "status", "deployment/azwi-sidecar-webhook", "--timeout=60s")
         kubectl("-n", chart.NAMESPACE, *rollout)
         with pods_being_created() as counts:
+            kubectl("apply", "-f", configuration_file)
+            eventually("a pod with its identity", lambda: counts["mutated"] > 0)
             kubectl("apply", "-f", "-", text=text)
+            kubectl("delete", "-f", configuration_file, "--timeout=60s")
             kubectl("delete", "-f", "-", "--timeout=60s", text=text)
-        assert counts["mutated"] > 0
         assert counts["refused"] == 0, counts
     finally:
-        kubectl("delete", "-f", "-", "--ignore-not-found", "--timeout=60s", text=text)
+        gone = ("--ignore-not-found", "--timeout=60s")
+        kubectl("delete", "-f", configuration_file, *gone)
+        kubectl("delete", "-f", "-", *gone, text=text)
+
+
+def test_a_namespace_that_is_deleted_takes_the_configuration_along(
+    kubernetes: dict[str, Path],
+) -> None:
+    cluster.import_images("azwi-webhook")
+    text = PLAIN.read_text().replace("${AZURE_TENANT_ID}", VALUES["azureTenantID"])
+    text = text.replace("${AZWI_IMAGES}", "localhost").replace("${AZWI_TAG}", "latest")
+    try:
+        kubectl("apply", "-f", "-", text=text)
+        rollout = ("rollout", "status", "deployment/azwi-sidecar-webhook", "--timeout=60s")
+        kubectl("-n", chart.NAMESPACE, *rollout)
+        kubectl("apply", "-f", str(CONFIGURATION))
+        eventually("an owner", lambda: configuration()["metadata"].get("ownerReferences"))
+        kubectl("delete", "namespace", chart.NAMESPACE, "--timeout=60s")
+        names = ("get", "mutatingwebhookconfiguration", "-o", "name")
+        eventually("no configuration", lambda: "azwi" not in kubectl(*names))
+    finally:
+        gone = ("--ignore-not-found", "--timeout=60s")
+        kubectl("delete", "-f", str(CONFIGURATION), *gone)
+        kubectl("delete", "-f", "-", *gone, text=text)

@@ -1,4 +1,4 @@
-"""The plain manifest is the chart's, valid, and asks for nothing but what its header names."""
+"""The plain YAML is the chart's, valid, and asks for nothing but what its header names."""
 
 import re
 import runpy
@@ -17,6 +17,8 @@ from azwi_webhook.settings import Settings
 
 SCRIPT = runpy.run_path(str(Path(__file__).parents[2] / "scripts/manifests.py"))
 PLAIN: Path = SCRIPT["PLAIN"]
+CONFIGURATION: Path = SCRIPT["CONFIGURATION"]
+TEXT = PLAIN.read_text() + CONFIGURATION.read_text()
 FILLED_IN = {
     "AZURE_TENANT_ID": "72f988bf-0000-4000-8000-2d7cd011db47",
     "AZWI_IMAGES": "registry.example/azwi",
@@ -27,7 +29,7 @@ FILLED_IN = {
 @pytest.fixture(scope="module")
 def objects() -> list[Object]:
     """What kubectl gets, after envsubst."""
-    text = re.sub(r"\$\{(\w+)\}", lambda found: FILLED_IN[found[1]], PLAIN.read_text())
+    text = re.sub(r"\$\{(\w+)\}", lambda found: FILLED_IN[found[1]], TEXT)
     return list(yaml.safe_load_all(text))
 
 
@@ -39,20 +41,21 @@ def variables(objects: list[Object]) -> dict[str, Any]:
 @pytest.mark.helm
 @pytest.mark.parametrize("helm", ["helm3", "helm4"])
 def test_it_is_what_the_chart_renders(helm: str) -> None:
-    written = list(yaml.safe_load_all(PLAIN.read_text()))
-    assert list(yaml.safe_load_all(SCRIPT["rendered"](tools.tool(helm)))) == written, (
-        "make manifests"
-    )
+    for file, text in SCRIPT["rendered"](tools.tool(helm)).items():
+        written = list(yaml.safe_load_all(file.read_text()))
+        assert list(yaml.safe_load_all(text)) == written, "make manifests"
 
 
 @pytest.mark.helm
 def test_it_is_written_as_it_stands() -> None:
-    assert SCRIPT["rendered"](tools.tool("helm3")) == PLAIN.read_text(), "make manifests"
+    for file, text in SCRIPT["rendered"](tools.tool("helm3")).items():
+        assert text == file.read_text(), "make manifests"
 
 
 def test_whoever_applies_it_names_a_tenant_the_images_and_a_tag() -> None:
     text = PLAIN.read_text()
     assert set(re.findall(r"\$\{(\w+)\}", text)) == set(FILLED_IN)
+    assert "${" not in CONFIGURATION.read_text()
     for name in FILLED_IN:
         assert f"${name} " in text or f"${name}'" in text  # in the header's command
 
@@ -72,14 +75,18 @@ def test_it_makes_a_namespace_that_is_held_to_the_restricted_level(objects: list
         assert item["metadata"].get("namespace", metadata["name"]) == metadata["name"]
 
 
-def test_kubectl_delete_begins_with_the_webhook_configuration(objects: list[Object]) -> None:
-    assert objects[0]["kind"] == "MutatingWebhookConfiguration"
-    assert [item["kind"] for item in objects[1:]].count("MutatingWebhookConfiguration") == 0
+def test_the_webhook_configuration_is_a_file_of_its_own() -> None:
+    """It is applied last and deleted first: without its replicas it would refuse pods."""
+    (only,) = yaml.safe_load_all(CONFIGURATION.read_text())
+    assert only["kind"] == "MutatingWebhookConfiguration"
+    others = [item["kind"] for item in yaml.safe_load_all(PLAIN.read_text())]
+    assert "Deployment" in others
+    assert "MutatingWebhookConfiguration" not in others
 
 
 def test_nothing_of_helm_is_left_in_it() -> None:
-    assert "helm.sh" not in PLAIN.read_text()
-    assert "# Source" not in PLAIN.read_text()
+    assert "helm.sh" not in TEXT
+    assert "# Source" not in TEXT
 
 
 def test_the_program_loads_what_it_sets(objects: list[Object]) -> None:
