@@ -22,10 +22,11 @@ _, status, used = os.wait4(pid, 0)
 print(used.ru_maxrss, time.monotonic() - began, used.ru_utime + used.ru_stime)
 sys.exit(os.waitstatus_to_exitcode(status))
 """
+INIT = ("-m", "azwi_init", "--outside-kubernetes")
 PROGRAMS = {
     "importing iptc alone": (["-c", "import iptc"], {}),
-    "nft": (["-m", "azwi_init"], {"AZWI_IPTABLES_MODE": "nft"}),
-    "legacy": (["-m", "azwi_init"], {"AZWI_IPTABLES_MODE": "legacy"}),
+    "nft": ([*INIT], {"AZWI_IPTABLES_MODE": "nft"}),
+    "legacy": ([*INIT], {"AZWI_IPTABLES_MODE": "legacy"}),
 }
 
 

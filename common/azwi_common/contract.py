@@ -57,6 +57,8 @@ DRAIN_SECONDS: Final = "AZWI_DRAIN_SECONDS"
 METRICS_PORT: Final = "AZWI_METRICS_PORT"
 LOG_LEVEL: Final = "AZWI_LOG_LEVEL"
 IPTABLES_MODE: Final = "AZWI_IPTABLES_MODE"
+KUBERNETES_SERVICE_HOST: Final = "KUBERNETES_SERVICE_HOST"
+"""The kubelet's: every container of a pod has it."""
 PROXY_MODE: Final = "AZWI_PROXY_MODE"
 """Of the webhook: the mode of pods that say nothing of it."""
 
@@ -77,6 +79,8 @@ PORT_ANNOTATION: Final = PREFIX + "proxy-sidecar-port"
 PROXY_ONLY_ANNOTATION: Final = PREFIX + "proxy-only"
 MODE_ANNOTATION: Final = PREFIX + "proxy-mode"
 MSI_ENDPOINT_ANNOTATION: Final = PREFIX + "proxy-msi-endpoint"
+INIT_IPTABLES_ANNOTATION: Final = PREFIX + "proxy-init-iptables-mode"
+"""The pod's own choice of azwi-proxy-init's IPTABLES_MODE; legacy brings NET_RAW."""
 IDENTITIES_ANNOTATION: Final = PREFIX + "identities"
 CUSTOM_ENDPOINT_ANNOTATION: Final = PREFIX + "use-"
 """Followed by a suffix that the webhook's configuration names, such as ``identity-binding``."""
@@ -111,6 +115,7 @@ POD_ANNOTATIONS: Final = frozenset(
         PROXY_ONLY_ANNOTATION,
         MODE_ANNOTATION,
         MSI_ENDPOINT_ANNOTATION,
+        INIT_IPTABLES_ANNOTATION,
         IDENTITIES_ANNOTATION,
         *PROXY_SETTING_ANNOTATIONS,
         *RESOURCE_ANNOTATIONS,

@@ -79,7 +79,7 @@ def _redirect(pod: Pod) -> None:
     voice.step(
         "azwi-proxy-init, with NET_ADMIN alone, redirects the metadata address and proves it"
     )
-    pod.run(program("azwi_init"), capabilities=["net_admin"])
+    pod.run(program("azwi_init", "--outside-kubernetes"), capabilities=["net_admin"])
     rules = pod.run(["nft", "list", "table", "ip", "azwi"]).stdout
     for rule in rules.splitlines():
         if "redirect" in rule or "skuid" in rule:

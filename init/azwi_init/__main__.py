@@ -13,12 +13,20 @@ from collections.abc import Mapping, Sequence
 
 from azwi_common import __version__, contract, logs
 from azwi_common import settings as common
-from azwi_init import apply, legacy, nft, proof, rules
-from azwi_init.errors import InitError
+from azwi_init import apply, legacy, nft, proof, routes, rules
+from azwi_init.errors import InitError, NotRedirected
 from azwi_init.settings import Settings
 
 LIMIT = 9.5
 """Seconds the whole program may take: a kubelet that waits for us must not wait for long."""
+
+_OUTSIDE = (
+    f"This is not a pod ({contract.KUBERNETES_SERVICE_HOST} is not set), so nothing was changed:"
+    " azwi-proxy-init would redirect this machine's own metadata address. --dry-run prints the"
+    " rules, --cleanup removes them, --outside-kubernetes sets them nevertheless."
+)
+OTHER_USER = 1000
+"""Whom the proof asks for beside root: most images' first ordinary user."""
 
 log = logging.getLogger("azwi_init")
 
@@ -34,6 +42,9 @@ def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] = os.envi
         log.error("%s", error)
         return 2
     logs.configure(settings.log_level)
+    if not (_in_pod(environ) or options.dry_run or options.cleanup or options.outside_kubernetes):
+        log.error("%s", _OUTSIDE)
+        return 2
     watch = _watch()
     try:
         _run(options, settings)
@@ -58,25 +69,59 @@ def _run(options: argparse.Namespace, settings: Settings) -> None:
     if options.dry_run:
         print(dry_run(settings), end="")
     elif options.cleanup:
-        removed = apply.clean_up()
-        log.info("rules removed", extra={"fields": {"backends": removed}})
+        _clean_up(settings)
     else:
         _redirect(settings)
+
+
+def _clean_up(settings: Settings) -> None:
+    removed = apply.clean_up((lambda: True) if settings.mode == "legacy" else None)
+    route = routes.remove(settings.metadata_ip)
+    log.info("rules removed", extra={"fields": {"backends": removed, "route": route}})
 
 
 def _redirect(settings: Settings) -> None:
     began = time.monotonic()
     applied = apply.apply(_plan(settings), settings.mode)
-    proven = proof.prove((settings.metadata_ip, settings.metadata_port), settings.proxy_port)
+    routed = routes.ensure(settings.metadata_ip)
+    user = OTHER_USER if settings.exempt_uid != OTHER_USER else OTHER_USER + 1
+    asked = user if proof.may_be(user) else None
+    proven = _prove(settings, applied.backend, asked)
+    if asked is None:
+        _warn_of_others(applied.backend)
     fields = {
         "backend": applied.backend,
         "changed": applied.changed,
+        "route_added": routed,
         "proof": proven,
         "port": settings.proxy_port,
         "exempt_uid": settings.exempt_uid,
         "ms": round((time.monotonic() - began) * 1000),
     }
     log.info("metadata requests go to azwi-proxy", extra={"fields": fields})
+
+
+def _prove(settings: Settings, backend: str, user: int | None) -> str:
+    metadata = (settings.metadata_ip, settings.metadata_port)
+    try:
+        return proof.prove(metadata, settings.proxy_port, user)
+    except NotRedirected as error:
+        from azwi_init import sight  # on failure only: a pod's start need not pay for it
+
+        raise sight.explain(error, settings.metadata_ip, backend) from error
+
+
+def _warn_of_others(backend: str) -> None:
+    """Name what may send other users elsewhere: without SETUID the proof is root's alone."""
+    from azwi_init import sight
+
+    if found := sight.unproven(backend):
+        log.warning(
+            "the redirect is proven for this user only: %s may send other users elsewhere; see that"
+            " it leaves the metadata address alone, or add the capability SETUID to the init"
+            " container, and the proof covers an ordinary user.",
+            "; ".join(found),
+        )
 
 
 def _plan(settings: Settings) -> rules.Plan:
@@ -86,6 +131,11 @@ def _plan(settings: Settings) -> rules.Plan:
         proxy_port=settings.proxy_port,
         exempt_uid=settings.exempt_uid,
     )
+
+
+def _in_pod(environ: Mapping[str, str]) -> bool:
+    """Whether the kubelet's variables are there, which every container has."""
+    return bool(environ.get(contract.KUBERNETES_SERVICE_HOST))
 
 
 def _watch() -> threading.Timer:
@@ -110,6 +160,11 @@ def _arguments() -> argparse.ArgumentParser:
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--dry-run", action="store_true", help="print what would be set, and end")
     what.add_argument("--cleanup", action="store_true", help="remove what earlier runs have set")
+    parser.add_argument(
+        "--outside-kubernetes",
+        action="store_true",
+        help="set the rules although this is not a pod: this machine's own requests are redirected",
+    )
     parser.add_argument("--log-level", metavar="LEVEL", help=f"overrides {contract.LOG_LEVEL}")
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     return parser

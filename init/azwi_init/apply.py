@@ -49,7 +49,7 @@ class Applied:
 def _open_nft() -> Backend:
     from azwi_init import libnftables
 
-    return libnftables.NfTables()
+    return libnftables.opened()
 
 
 def _open_legacy() -> Backend:

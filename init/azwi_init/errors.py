@@ -1,5 +1,7 @@
 """Why the redirect is not in place, and what to do about it: each error is one sentence, exit 1."""
 
+from typing import Self
+
 
 class InitError(Exception):
     """``what`` is wrong and what ``todo`` about it, two clauses that make one sentence."""
@@ -34,6 +36,28 @@ class NotApplied(InitError):
 
 class NotRedirected(InitError):
     """The rules are there, and yet a connection to the metadata address went elsewhere."""
+
+    def __init__(
+        self, what: str, todo: str, *, errno: int | None = None, user: int | None = None
+    ) -> None:
+        super().__init__(what, todo)
+        self.errno = errno
+        """The kernel's, where it refused the connection."""
+        self.user = user
+        """Whose connection it was; None is the process's own user."""
+
+    @classmethod
+    def missed(
+        cls, metadata: tuple[str, int], predicate: str, *, errno: int | None, user: int | None
+    ) -> Self:
+        """The failure of a proof, before anybody has looked why: what the connection did."""
+        of = "" if user is None else f" of UID {user}"
+        return cls(
+            f"the rules are set, but a connection{of} to {metadata[0]}:{metadata[1]} {predicate}",
+            "look for rules of a service mesh, of a CNI plugin or of security software",
+            errno=errno,
+            user=user,
+        )
 
 
 class PortTaken(InitError):

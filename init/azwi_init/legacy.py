@@ -39,6 +39,13 @@ def chains(plan: Plan) -> dict[str, list[Entry]]:
     }
 
 
+def bare(entry: Entry) -> Entry:
+    """The entry without its comment, for kernels that lack the match ``comment`` (gVisor's)."""
+    found = entry.copy()
+    del found["comment"]
+    return found
+
+
 def text(plan: Plan) -> str:
     """The same for a person, or for ``iptables-legacy-restore --noflush``."""
     own = chains(plan)
@@ -57,7 +64,7 @@ def matches(entry: Entry) -> list[tuple[str, dict[str, str]]]:
     known = (
         ("tcp", entry.get("tcp")),
         ("owner", entry.get("owner")),
-        ("comment", entry["comment"]),
+        ("comment", entry.get("comment")),
     )
     return [(name, options) for name, options in known if options]
 

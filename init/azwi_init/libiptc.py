@@ -5,6 +5,7 @@ they may use extensions that the image does not hold. iptc.easy encodes rules to
 it cannot encode, and a rule that lost its owner match would exempt everybody: encoded here instead.
 """
 
+import ctypes
 import ctypes.util
 import errno
 import os
@@ -16,8 +17,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from azwi_common import contract
 from azwi_init import legacy
 from azwi_init.errors import InitError, NotApplied, NotPermitted, NotSupported, not_permitted
+from azwi_init.findings import Chain
 from azwi_init.rules import Plan
 
 LIBRARIES = {
@@ -28,20 +31,71 @@ LIBRARIES = {
 }
 TABLES_IN_USE = Path("/proc/net/ip_tables_names")
 """Legacy tables of this network namespace, one a line; absent where the kernel has no ip_tables."""
+Chains = dict[str, list[legacy.Entry]]
+IPT_SO_GET_REVISION_MATCH = 66  # linux/netfilter_ipv4/ip_tables.h
 _ATTEMPTS = 5  # a commit fails with EAGAIN when somebody else committed since we read the table
+_PRIORITIES = {"raw": -300, "mangle": -150, "filter": 0, "security": 50}
 _REMEDY = (
     "load the kernel modules iptable_nat, xt_nat, xt_REDIRECT, xt_owner, xt_comment on the node"
+)
+_WHERE = (
+    f"as the annotation {contract.INIT_IPTABLES_ANNOTATION} with the value legacy does; under"
+    " gVisor start runsc with --net-raw as well"
 )
 
 
 def nat_in_use() -> bool:
     """Whether legacy NAT rules can be there at all; asks for no capability and creates no table."""
+    return "nat" in tables_in_use()
+
+
+def tables_in_use() -> list[str]:
+    """The legacy tables of this network namespace; none in gVisor, which has them all the same."""
     try:
-        return "nat" in TABLES_IN_USE.read_text().split()
+        return TABLES_IN_USE.read_text().split()
     except FileNotFoundError:
-        return False
+        return []
     except OSError as error:  # readable to NET_ADMIN only
         raise _not_permitted() from error
+
+
+def chains_of_others() -> list[Chain]:
+    """The chains of the legacy tables beside nat, with what each may do to a connection."""
+    names = [name for name in tables_in_use() if name in _PRIORITIES]
+    if not names:
+        return []
+    _check_raw_socket()
+    iptc = import_iptc()
+    iptc.Table.existing_table_names.update({name: name in names for name in iptc.Table.ALL})
+    found = []
+    try:
+        for name in names:
+            table = iptc.Table(name, autocommit=False)
+            found += [_as_found(table, chain.name, _PRIORITIES[name]) for chain in table.chains]
+    except iptc.IPTCError as error:
+        raise refused(error) from error
+    return found
+
+
+def _as_found(table: Any, chain: str, priority: int) -> Chain:
+    builtin = bool(table.builtin_chain(chain))
+    targets, entry = set(), table.first_rule(chain)
+    while entry:
+        targets.add(table.get_target(entry))
+        entry = table.next_rule(entry)
+    return Chain(
+        table=f"iptables-legacy's table {table.name}",
+        name=chain,
+        kind="filter" if builtin else "",
+        hook=chain.lower() if builtin else "",
+        priority=priority,
+        policy=table.get_policy(chain)[0].name.lower() if builtin else "accept",
+        untracks=not targets.isdisjoint((b"CT", b"NOTRACK")),
+    )
+
+
+def _bare(own: Chains) -> Chains:
+    return {name: [legacy.bare(entry) for entry in entries] for name, entries in own.items()}
 
 
 class IpTables:
@@ -64,23 +118,36 @@ class IpTables:
             raise refused(error) from error
 
     def holds(self, plan: Plan) -> bool:
-        """Whether our chains hold exactly ``plan`` and the one jump to them is first in OUTPUT."""
+        """Whether our chains hold exactly ``plan`` and the one jump to them is first in OUTPUT.
+
+        With a comment on every rule, or on none.
+        """
         own = legacy.chains(plan)
         try:
             self._nat.refresh()
             jumps = self._jumps()
-            return (
-                [position for position, _ in jumps] == [0]
-                and self._decoded(jumps[0][1]) == legacy.JUMP
-                and all(self._nat.is_chain(name) for name in own)
-                and {name: self._entries(name) for name in own} == own
-            )
+            if [position for position, _ in jumps] != [0] or not all(map(self._nat.is_chain, own)):
+                return False
+            found = self._decoded(jumps[0][1]), {name: self._entries(name) for name in own}
+            return found in ((legacy.JUMP, own), (legacy.bare(legacy.JUMP), _bare(own)))
         except self._errors:  # a rule in our chains, or a jump to them, that this image cannot read
             return False
 
     def replace(self, plan: Plan) -> None:
-        """Make our chains hold ``plan``, and OUTPUT begin with the jump: one commit, or nothing."""
-        self._commit(lambda: self._stage(plan))
+        """Make our chains hold ``plan``, and OUTPUT begin with the jump: one commit, or nothing.
+
+        Rules have no comments where the kernel lacks that match, as gVisor does: it answers EINVAL,
+        but libxtables would warn on standard error before, so the kernel is asked first.
+        """
+        own = legacy.chains(plan)
+        try:
+            if knows_comments():
+                self._commit(lambda: self._stage(own, legacy.JUMP))
+                return
+        except NotApplied as error:
+            if os.strerror(errno.EINVAL) not in error.what:
+                raise
+        self._commit(lambda: self._stage(_bare(own), legacy.bare(legacy.JUMP)))
 
     def remove(self) -> bool:
         """Remove our chains and the jumps to them; whether there were any."""
@@ -102,16 +169,15 @@ class IpTables:
                 if os.strerror(errno.EAGAIN) not in str(error) or attempt == _ATTEMPTS - 1:
                     raise refused(error) from error
 
-    def _stage(self, plan: Plan) -> None:
+    def _stage(self, own: Chains, jump: legacy.Entry) -> None:
         self._clear()
-        own = legacy.chains(plan)
         for name in own:
             if not self._nat.is_chain(name):
                 self._nat.create_chain(name)
         for name, entries in own.items():
             for entry in entries:
                 self._chain(name).append_rule(self._encoded(entry))
-        self._chain("OUTPUT").insert_rule(self._encoded(legacy.JUMP))
+        self._chain("OUTPUT").insert_rule(self._encoded(jump))
 
     def _unstage(self) -> None:
         self._clear()
@@ -172,9 +238,24 @@ def _check_raw_socket() -> None:
     except PermissionError as error:
         raise not_permitted(
             "iptables-legacy opens a raw socket, which this container may not",
-            "add the capability NET_RAW, beside NET_ADMIN, to the init container",
+            f"add the capability NET_RAW, beside NET_ADMIN, to the init container, {_WHERE}",
             user=os.geteuid(),
         ) from error
+
+
+def knows_comments() -> bool:
+    """Whether the kernel has the match ``comment``; True where it does not say that it lacks it."""
+    asked = ctypes.create_string_buffer(b"comment".ljust(29, b"\0") + b"\0", 30)  # name, revision
+    libc = ctypes.CDLL(None, use_errno=True)
+    with socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW) as kernel:
+        failed = libc.getsockopt(
+            kernel.fileno(),
+            socket.SOL_IP,
+            IPT_SO_GET_REVISION_MATCH,
+            asked,
+            ctypes.byref(ctypes.c_uint32(len(asked))),
+        )
+    return not failed or ctypes.get_errno() != errno.ENOENT
 
 
 def import_iptc() -> ModuleType:
@@ -215,7 +296,7 @@ def extensions() -> str:
 def _not_permitted() -> NotPermitted:
     return not_permitted(
         "ip_tables refuses this container",
-        "add the capabilities NET_ADMIN and NET_RAW to the init container",
+        f"add the capabilities NET_ADMIN and NET_RAW to the init container, {_WHERE}",
         user=os.geteuid(),
     )
 

@@ -6,6 +6,7 @@ program takes 23 ms and three processes of 5 MB for the same. Needs NET_ADMIN, a
 
 import ctypes
 import errno
+import functools
 import os
 import socket
 import struct
@@ -20,7 +21,9 @@ NETLINK_NETFILTER = 12
 NFNL_SUBSYS_NFTABLES = 10
 NFT_MSG_GETGEN = 16
 NLMSG_ERROR = 2
-_JSON = 1 << 4  # NFT_CTX_OUTPUT_JSON, nftables/libnftables.h
+# NFT_CTX_OUTPUT_* of nftables/libnftables.h
+_JSON = 1 << 4
+_NUMERIC_PRIORITIES = 1 << 8
 _REMEDY = "load the kernel modules nf_tables, nft_chain_nat, nft_redir and nft_nat on the node"
 
 
@@ -57,6 +60,15 @@ class NfTables:
             raise refused(failure)
         return True
 
+    def rules_of_all(self) -> str:
+        """Every table of this network namespace, as ``nft.chains`` reads it."""
+        self._library.nft_ctx_output_set_flags(self._context, _NUMERIC_PRIORITIES)
+        failure = self._run(nft.LIST_ALL)
+        self._library.nft_ctx_output_set_flags(self._context, _JSON)
+        if failure:
+            raise refused(failure)
+        return str(self._library.nft_ctx_get_output_buffer(self._context).decode(errors="replace"))
+
     def _listing(self) -> str | None:
         failure = self._run(nft.LIST)
         if not failure:
@@ -70,6 +82,12 @@ class NfTables:
         failed = self._library.nft_run_cmd_from_buffer(self._context, commands.encode())
         errors: str = self._library.nft_ctx_get_error_buffer(self._context).decode()
         return (errors.strip() or "no reason given") if failed else ""
+
+
+@functools.cache
+def opened() -> NfTables:
+    """The one NfTables of this process: a socket that closes after a commit waits 10 ms for RCU."""
+    return NfTables()
 
 
 def check_kernel() -> None:

@@ -7,12 +7,15 @@ there would make every later ``iptables-nft`` fail.
 """
 
 import json
+import re
 from typing import Any
 
+from azwi_init.findings import Chain
 from azwi_init.rules import Plan, Rule
 
 PRIORITY = -101  # NF_IP_PRI_NAT_DST is -100: the first chain that translates a connection decides
 LIST = "list table ip azwi"
+LIST_ALL = "list ruleset"
 REMOVE = "table ip azwi\ndelete table ip azwi\n"
 """Removes the table whether or not it is there: the first line makes it, unless it exists."""
 
@@ -41,6 +44,44 @@ def shows(listing: str, plan: Plan) -> bool:
         and [(rule.get("comment"), rule["expr"]) for rule in found]
         == [(rule.why, _expressions(rule)) for rule in plan]
     )
+
+
+def chains(listing: str) -> list[Chain]:
+    """The chains of others that IPv4 connections pass, out of nft's text for LIST_ALL.
+
+    With priorities as numbers. Text, for libnftables 1.0.6 writes broken JSON where a table of
+    somebody else has flags.
+    """
+    found: list[Chain] = []
+    for block in re.split(r"^(?=table )", listing, flags=re.MULTILINE):
+        name = re.match(r"table (?:ip|inet) (\S+) \{", block)
+        if name and name[0] != "table ip azwi {":
+            found.extend(_chains(name[0].removesuffix(" {"), block))
+    return [chain for chain in found if chain.kind or chain.untracks]
+
+
+def _chains(table: str, block: str) -> list[Chain]:
+    found = []
+    for text in re.split(r"^\tchain ", block, flags=re.MULTILINE)[1:]:
+        bare = re.sub(r'comment "[^"]*"', "", text)
+        untracks = bool(re.search(r"\bnotrack\b|xt target \"(?:CT|NOTRACK)\"", bare))
+        place = re.search(r"type (\w+) hook (\w+)(?: \S+)* priority (-?\d+); policy (\w+);", bare)
+        name = text.partition(" {")[0]
+        if place is None:
+            found.append(Chain(table=table, name=name, untracks=untracks))
+            continue
+        found.append(
+            Chain(
+                table=table,
+                name=name,
+                kind=place[1],
+                hook=place[2],
+                priority=int(place[3]),
+                policy=place[4],
+                untracks=untracks,
+            )
+        )
+    return found
 
 
 def _statement(rule: Rule) -> str:

@@ -1,11 +1,16 @@
-"""Proves the redirect: a connection to the metadata address must arrive at the proxy's port.
+"""Proves the redirect: a connection to the metadata address must reach the proxy's port, and back.
 
-The init container listens on that port itself and must see its own bytes arrive, so they cannot
-have gone to a real metadata server. Where a running azwi-proxy holds the port (kubelets do run init
-containers again beside a running sidecar), azwi-proxy must answer at the metadata address. Who
-answers at the port itself is asked only to say what is wrong when it does not.
+The init container listens on that port itself. It must see its own bytes arrive, so they cannot
+have gone to a real metadata server, and must read the answer: a pod without an IPv4 address sends
+what nobody can answer. Where a running azwi-proxy holds the port (kubelets do run init containers
+again beside a running sidecar), azwi-proxy must answer at the metadata address. Who answers at the
+port itself is asked only to say what is wrong when it does not.
+
+Rules of others may treat users differently. A socket belongs to the thread's file system user, so
+setfsuid(2) is enough to connect as another one; it needs the capability SETUID.
 """
 
+import ctypes
 import errno
 import os
 import socket
@@ -14,10 +19,11 @@ import time
 from collections.abc import Callable
 
 from azwi_common import contract
-from azwi_init.errors import InitError, NotRedirected, PortTaken
+from azwi_init.errors import NotRedirected, PortTaken
 
-# Everything below is local to the pod and takes microseconds when it works; three connections that
-# hang, one after the other, stay below the time that the whole program may take.
+# Everything below is local to the pod and takes microseconds when it works; two tries of all users
+# and the question who holds the port stay below the time that the whole program may take.
+TRY = 2.5  # for all users together
 CONNECT = 1.5  # a first packet that was lost is sent again after 1 s
 ARRIVE = 1.0
 ANSWER = 1.5
@@ -25,21 +31,38 @@ PAUSE = 0.25
 SILENCE = 0.1
 """For one connection: our bytes are sent before it is accepted, a silent one must not cost more."""
 _HEAD = 8192  # bytes; an answer of azwi-proxy has a head of about 150
+_NONCE = 16  # bytes
 _BY_ANOTHER = "was answered by somebody else"
+_NO_ANSWER = "arrived at the proxy's port, but no answer came back"
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 Address = tuple[str, int]
 
 
-def prove(metadata: Address, proxy_port: int) -> str:
-    """How it was proven that ``metadata`` is redirected to ``proxy_port``; InitError if not."""
+class Impostor(Exception):
+    """Somebody else answered, or nobody; says what the connection did."""
+
+
+def prove(metadata: Address, proxy_port: int, user: int | None = None) -> str:
+    """How it was proven that ``metadata`` is redirected to ``proxy_port``; InitError if not.
+
+    It is proven for this process's user and, where given, for ``user``, whom it must be able to be.
+    """
+    users = (None,) if user is None else (None, user)
     listener = _listen(proxy_port)
     if listener is None:
-        _ask_proxy(metadata, proxy_port)
+        _ask_proxy(metadata, proxy_port, users)
         return "azwi-proxy answered"
     with listener:
-        _twice(lambda: _see_own_bytes(metadata, listener))
-    return "own bytes arrived"
+        _twice(users, metadata, lambda who, until: _there_and_back(metadata, listener, who, until))
+    return "own bytes arrived and came back"
+
+
+def may_be(user: int) -> bool:
+    """Whether this process may open sockets as ``user``."""
+    libc = ctypes.CDLL(None)
+    libc.setfsuid(user)
+    return int(libc.setfsuid(os.geteuid())) == user
 
 
 def is_proxy(head: bytes) -> bool:
@@ -51,12 +74,32 @@ def is_proxy(head: bytes) -> bool:
     return False
 
 
-def _twice(attempt: Callable[[], None]) -> None:
+def _twice(
+    users: tuple[int | None, ...],
+    metadata: Address,
+    attempt: Callable[[int | None, float], None],
+) -> None:
+    """Make an attempt for each user, and all of them again if one fails."""
     try:
-        attempt()
-    except InitError:
+        _each(users, metadata, attempt)
+    except NotRedirected:
         time.sleep(PAUSE)
-        attempt()
+        _each(users, metadata, attempt)
+
+
+def _each(
+    users: tuple[int | None, ...],
+    metadata: Address,
+    attempt: Callable[[int | None, float], None],
+) -> None:
+    until = time.monotonic() + TRY
+    for user in users:
+        try:
+            attempt(user, until)
+        except (OSError, Impostor) as error:
+            raise NotRedirected.missed(
+                metadata, _predicate(error), errno=getattr(error, "errno", None), user=user
+            ) from error
 
 
 def _listen(port: int) -> socket.socket | None:
@@ -78,22 +121,27 @@ def _listen(port: int) -> socket.socket | None:
     return listener
 
 
-def _see_own_bytes(metadata: Address, listener: socket.socket) -> None:
-    nonce = os.urandom(16)
-    try:
-        with _connection(metadata) as connection:
-            connection.sendall(nonce)
-            if _arrives(listener, nonce):
-                return
-    except OSError as error:
-        raise _not_redirected(metadata, _outcome(error)) from error
-    raise _not_redirected(metadata, _BY_ANOTHER)
+def _there_and_back(
+    metadata: Address, listener: socket.socket, user: int | None, until: float
+) -> None:
+    there, back = os.urandom(_NONCE), os.urandom(_NONCE)
+    with _connection(metadata, until, user) as connection:
+        connection.sendall(there)
+        with _arrival(listener, there, until) as arrived:
+            arrived.sendall(back)
+            try:
+                connection.settimeout(_left(until, ARRIVE))
+                answer = connection.recv(_NONCE, socket.MSG_WAITALL)
+            except TimeoutError as error:
+                raise Impostor(_NO_ANSWER) from error
+    if answer != back:
+        raise Impostor(_BY_ANOTHER)
 
 
-def _connection(metadata: Address) -> socket.socket:
-    connection = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    connection.settimeout(CONNECT)
+def _connection(metadata: Address, until: float, user: int | None = None) -> socket.socket:
+    connection = _socket_of(user)
     try:
+        connection.settimeout(_left(until, CONNECT))
         connection.connect(metadata)
     except OSError:
         connection.close()
@@ -101,61 +149,78 @@ def _connection(metadata: Address) -> socket.socket:
     return connection
 
 
-def _arrives(listener: socket.socket, nonce: bytes) -> bool:
-    """Whether a connection brings the nonce; those of apps, which may come meanwhile, are reset."""
-    deadline = time.monotonic() + ARRIVE
+def _socket_of(user: int | None) -> socket.socket:
+    if user is None:
+        return socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    libc = ctypes.CDLL(None)
+    libc.setfsuid(user)  # of this thread alone; it leaves NET_ADMIN as it is
+    try:
+        return socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    finally:
+        libc.setfsuid(os.geteuid())
+
+
+def _left(until: float, most: float) -> float:
+    """Seconds that one step may take; TimeoutError when none are left."""
+    left = min(until - time.monotonic(), most)
+    if left <= 0:
+        raise TimeoutError
+    return left
+
+
+def _arrival(listener: socket.socket, nonce: bytes, until: float) -> socket.socket:
+    """The connection that brings the nonce; those of apps, which may come meanwhile, are reset."""
+    deadline = min(until, time.monotonic() + ARRIVE)
     while (left := deadline - time.monotonic()) > 0:
         listener.settimeout(left)
         try:
             arrived, _ = listener.accept()
-            with arrived:
-                # the reset leaves no TIME_WAIT behind that would keep the proxy from the port
-                arrived.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
-                arrived.settimeout(min(left, SILENCE))
-                if arrived.recv(len(nonce), socket.MSG_WAITALL) == nonce:
-                    return True
         except OSError:  # nobody came, or came and left
             continue
-    return False
+        # the reset leaves no TIME_WAIT behind that would keep the proxy from the port
+        arrived.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+        if _brings(arrived, nonce, min(left, SILENCE)):
+            return arrived
+        arrived.close()
+    raise Impostor(_BY_ANOTHER)
 
 
-def _ask_proxy(metadata: Address, port: int) -> None:
+def _brings(arrived: socket.socket, nonce: bytes, patience: float) -> bool:
+    arrived.settimeout(patience)
     try:
-        _twice(lambda: _see_proxy(metadata))
+        return arrived.recv(_NONCE, socket.MSG_WAITALL) == nonce
+    except OSError:
+        return False
+
+
+def _ask_proxy(metadata: Address, port: int, users: tuple[int | None, ...]) -> None:
+    try:
+        _twice(users, metadata, lambda user, until: _see_proxy(metadata, until, user))
     except NotRedirected as error:
-        if outcome := _unless_proxy(("127.0.0.1", port)):
-            raise _port_taken(port, outcome) from error
+        try:
+            _see_proxy(("127.0.0.1", port), time.monotonic() + TRY)
+        except (OSError, Impostor) as answer:
+            raise _port_taken(port, _outcome(answer)) from error
         raise
 
 
-def _see_proxy(metadata: Address) -> None:
-    if outcome := _unless_proxy(metadata):
-        raise _not_redirected(metadata, outcome)
-
-
-def _unless_proxy(address: Address) -> str:
-    """What came of a request to ``address``; nothing when azwi-proxy answered it."""
+def _see_proxy(address: Address, until: float, user: int | None = None) -> None:
+    """Send a request to ``address``, and raise OSError or Impostor unless azwi-proxy answers."""
     request = (
         f"GET {contract.READY_PATH} HTTP/1.1\r\nHost: {address[0]}\r\nConnection: close\r\n\r\n"
     )
-    try:
-        with _connection(address) as connection:
-            connection.sendall(request.encode())
-            head = _head(connection)
-    except OSError as error:
-        return _outcome(error)
-    return "" if is_proxy(head) else _BY_ANOTHER
+    with _connection(address, until, user) as connection:
+        connection.sendall(request.encode())
+        head = _head(connection, min(until, time.monotonic() + ANSWER))
+    if not is_proxy(head):
+        raise Impostor(_BY_ANOTHER)
 
 
-def _head(connection: socket.socket) -> bytes:
+def _head(connection: socket.socket, until: float) -> bytes:
     """What the other side answers, up to the end of the head; TimeoutError when that takes long."""
-    deadline = time.monotonic() + ANSWER
     head = b""
     while b"\r\n\r\n" not in head and len(head) < _HEAD:
-        left = deadline - time.monotonic()
-        if left <= 0:
-            raise TimeoutError
-        connection.settimeout(left)
+        connection.settimeout(_left(until, ANSWER))
         piece = connection.recv(_HEAD)
         if not piece:
             break
@@ -163,20 +228,21 @@ def _head(connection: socket.socket) -> bytes:
     return head
 
 
-def _outcome(error: OSError) -> str:
+def _predicate(error: Exception) -> str:
+    if str(error) == _NO_ANSWER:
+        return _NO_ANSWER
+    return f"did not arrive at the proxy's port: it {_outcome(error)}"
+
+
+def _outcome(error: Exception) -> str:
+    """What came of a connection, as the end of a sentence that begins with "it"."""
+    if isinstance(error, Impostor):
+        return str(error)
     if isinstance(error, TimeoutError):
         return "timed out"
     if isinstance(error, ConnectionRefusedError):
         return "was refused"
-    return f"failed ({error.strerror or error})"
-
-
-def _not_redirected(metadata: Address, outcome: str) -> NotRedirected:
-    return NotRedirected(
-        f"the rules are set, but a connection to {metadata[0]}:{metadata[1]} did not arrive at the"
-        f" proxy's port: it {outcome}",
-        "look for a default route, and for rules of a service mesh or CNI that come first",
-    )
+    return f"failed ({getattr(error, 'strerror', None) or error})"
 
 
 def _port_taken(port: int, outcome: str) -> PortTaken:

@@ -66,7 +66,7 @@ def test_legacy_iptables_work_in_the_image_with_net_raw_beside_net_admin(
     namespace.apply(*objects)
     namespace.wait("pod/app", READY)
     done = json.loads(namespace.logs("app", "azwi-proxy-init"))
-    assert (done["backend"], done["proof"]) == ("legacy", "own bytes arrived")
+    assert (done["backend"], done["proof"]) == ("legacy", "own bytes arrived and came back")
     answer = json.loads(namespace.execute("app", "app", *CURL, URL + "https://vault.azure.net"))
     assert answer["resource"] == "https://vault.azure.net"
 

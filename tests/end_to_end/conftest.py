@@ -83,7 +83,7 @@ def _start_emulator(pod: Pod, folder: Path) -> Mapping[str, Any]:
 
 
 def _start_proxy(pod: Pod, folder: Path, announced: Mapping[str, Any]) -> None:
-    pod.run(program("azwi_init"), capabilities=["net_admin"])
+    pod.run(program("azwi_init", "--outside-kubernetes"), capabilities=["net_admin"])
     environment = {
         contract.AUTHORITY_HOST: announced["authorityHost"],
         contract.TENANT_ID: announced["tenantId"],

@@ -139,7 +139,7 @@ def test_the_init_container_may_run_again_beside_the_running_proxy(
     running_pod: "RunningPod",
 ) -> None:
     rules = running_pod.pod.run(["nft", "list", "ruleset"]).stdout
-    running_pod.pod.run(["sh", "-c", f"{_python()} -m azwi_init"], capabilities=["net_admin"])
+    running_pod.pod.run(program("azwi_init", "--outside-kubernetes"), capabilities=["net_admin"])
     assert running_pod.pod.run(["nft", "list", "ruleset"]).stdout == rules
 
 
@@ -152,7 +152,7 @@ def test_a_proxy_whose_own_traffic_comes_back_says_which_uid_it_needs(
         contract.FEDERATED_TOKEN_FILE: running_pod.announced["tokenFile"],
     }
     with Pod() as pod:
-        pod.run(program("azwi_init"), capabilities=["net_admin"])
+        pod.run(program("azwi_init", "--outside-kubernetes"), capabilities=["net_admin"])
         pod.start(program("azwi_proxy"), uid=0, capabilities=(), env=settings)
         pod.run(program("azwi_proxy", "--probe"), uid=0, capabilities=())
         told = pod.run(["curl", "-sS", *HEADER, "http://169.254.169.254/metadata/instance"]).stdout
@@ -166,9 +166,3 @@ def test_no_secret_stands_in_any_log(running_pod: "RunningPod") -> None:
         assert '"msg"' in text
         assert "eyJ" not in text
         assert running_pod.announced["clientId"] not in text
-
-
-def _python() -> str:
-    import sys
-
-    return sys.executable

@@ -157,7 +157,8 @@ class Pod:
 
     def init(self, *flags: str, caps: str | None = None, **environ: str) -> Outcome:
         """Run the init container's program in the pod."""
-        return self.python("-m", "azwi_init", *flags, caps=caps, **environ)
+        given = ("-m", "azwi_init", "--outside-kubernetes", *flags)
+        return self.python(*given, caps=caps, **environ)
 
     def serve(self, *places: str) -> None:
         """Listen at places, each "ip:port:name", and answer with the name until the test ends."""

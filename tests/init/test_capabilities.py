@@ -11,15 +11,19 @@ import sys
 from azwi_init import libnftables
 libnftables.LIBRARY = "libnftables.so.missing"
 from azwi_init.__main__ import main
-sys.exit(main())
+sys.exit(main(["--outside-kubernetes", *sys.argv[1:]]))
 """
 AS_A_USER = """
 import os, sys
 from azwi_init import libiptc, libnftables  # the user may not be able to read them
 from azwi_init.__main__ import main
 os.setuid(1000)
-sys.exit(main())
+sys.exit(main(["--outside-kubernetes", *sys.argv[1:]]))
 """
+WHERE = (
+    "as the annotation azure.workload.identity/proxy-init-iptables-mode with the value legacy does;"
+    " under gVisor start runsc with --net-raw as well"
+)
 ON_READ_ONLY_ROOT = 'mount -o remount,ro,bind / && ! touch /etc/x 2>/dev/null && exec "$@"'
 
 
@@ -63,7 +67,7 @@ def test_legacy_without_net_admin_is_a_sentence_and_a_failure(pod: Any) -> None:
     assert outcome.code == 1
     assert outcome.sentence == (
         "ip_tables refuses this container:"
-        " add the capabilities NET_ADMIN and NET_RAW to the init container."
+        f" add the capabilities NET_ADMIN and NET_RAW to the init container, {WHERE}."
     )
 
 
@@ -87,7 +91,7 @@ def test_legacy_without_net_raw_is_a_sentence_and_a_failure(pod: Any) -> None:
     assert outcome.code == 1
     assert outcome.sentence == (
         "iptables-legacy opens a raw socket, which this container may not:"
-        " add the capability NET_RAW, beside NET_ADMIN, to the init container."
+        f" add the capability NET_RAW, beside NET_ADMIN, to the init container, {WHERE}."
     )
 
 
@@ -104,13 +108,13 @@ def test_auto_says_so_where_only_legacy_would_work_and_net_raw_is_missing(pod: A
     assert outcome.code == 1
     assert outcome.sentence.startswith("only iptables-legacy can work: nf_tables cannot be used")
     assert outcome.sentence.endswith(
-        "add the capability NET_RAW, beside NET_ADMIN, to the init container."
+        f"add the capability NET_RAW, beside NET_ADMIN, to the init container, {WHERE}."
     )
 
 
 @pytest.mark.parametrize("mode", ["nft", "legacy"])
 def test_a_read_only_root_file_system_is_enough(pod: Any, mode: str) -> None:
-    python = pod.python_command("-m", "azwi_init", caps="net_admin net_raw")
+    python = pod.python_command("-m", "azwi_init", "--outside-kubernetes", caps="net_admin net_raw")
 
     outcome = pod.run(
         *("unshare", "--mount", "sh", "-c", ON_READ_ONLY_ROOT, "sh", *python),

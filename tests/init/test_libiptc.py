@@ -1,5 +1,6 @@
 """The legacy interface through python-iptables: the real kernel, and python-iptables' traps."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,8 @@ from azwi_init import libiptc, rules
 plan = rules.plan(ip="169.254.169.254", port=80, proxy_port=8000, exempt_uid=1501)
 class Raced(libiptc.IpTables):
     left = {times}
-    def _stage(self, plan):
-        super()._stage(plan)
+    def _stage(self, *what):
+        super()._stage(*what)
         if self.left:
             self.left -= 1
             port = str(1000 + self.left)
@@ -28,6 +29,34 @@ try:
 except Exception as error:
     print(type(error).__name__, error)
 print(kernel.holds(plan), kernel.left)
+"""
+
+WITHOUT_COMMENTS = """
+import sys
+from azwi_init import libiptc
+from azwi_init.__main__ import main
+iptc = libiptc.import_iptc()
+staged = []
+create, commit = iptc.Rule.create_match, iptc.Table.commit
+def create_match(rule, name, *more):
+    staged.append(name)
+    return create(rule, name, *more)
+def refuse(table):
+    if "comment" in staged:
+        staged.clear()
+        raise iptc.IPTCError("can't commit: b'Invalid argument'")
+    return commit(table)
+iptc.Rule.create_match, iptc.Table.commit = create_match, refuse
+if "--deaf" not in sys.argv:
+    libiptc.knows_comments = lambda: False
+sys.exit(main(["--outside-kubernetes"]))
+"""
+ASKED = """
+import sys
+from azwi_init import libiptc
+made = libiptc.ctypes.create_string_buffer
+libiptc.ctypes.create_string_buffer = lambda text, size: made(text.replace(b"comment", NAME), size)
+print(libiptc.knows_comments())
 """
 
 PROCESSES = """
@@ -130,6 +159,71 @@ def test_chains_that_somebody_changed_are_set_anew(pod: Any) -> None:
 
     assert pod.init(**LEGACY).lines[0]["changed"] is True
     assert pod.legacy() == before
+
+
+@pytest.mark.netns
+@pytest.mark.parametrize("flags", [(), ("--deaf",)])
+def test_where_the_kernel_lacks_the_match_comment_the_same_rules_stand_without_comments(
+    pod: Any, golden: Path, flags: tuple[str, ...]
+) -> None:
+    first = pod.python("-c", WITHOUT_COMMENTS, *flags, **LEGACY)
+    set_rules = pod.legacy()
+    again = pod.python("-c", WITHOUT_COMMENTS, *flags, **LEGACY)
+
+    commented = (golden / "default.legacy").read_text().splitlines()
+    bare = [re.sub(r' -m comment --comment "[^"]*"', "", line) for line in commented]
+    assert [(done.code, done.lines[0]["changed"]) for done in (first, again)] == [
+        (0, True),
+        (0, False),
+    ]
+    assert [line for line in set_rules.splitlines() if "-A AZWI" in line] == [
+        line for line in bare if "-A AZWI" in line
+    ]
+    assert pod.legacy() == set_rules
+
+
+@pytest.mark.netns
+def test_rules_without_comments_redirect_and_exempt_as_the_others_do(pod: Any) -> None:
+    pod.serve("169.254.169.254:80:imds")
+    assert pod.python("-c", WITHOUT_COMMENTS, **LEGACY).code == 0
+    pod.serve("127.0.0.1:8000:azwi-proxy")
+
+    assert [pod.ask(uid=uid) for uid in (1501, 1502, 0)] == ["imds", "azwi-proxy", "azwi-proxy"]
+
+
+@pytest.mark.netns
+def test_rules_of_which_only_some_have_comments_are_set_anew(pod: Any) -> None:
+    assert pod.init(**LEGACY).code == 0
+    before = pod.legacy()
+    pod.do("iptables-legacy", "-t", "nat", "-F", "AZWI_PROXY_REDIRECT")
+    bare = "-A AZWI_PROXY_REDIRECT -p tcp -j REDIRECT --to-ports 8000"
+    pod.do("iptables-legacy", "-t", "nat", *bare.split())
+
+    assert pod.init(**LEGACY).lines[0]["changed"] is True
+    assert pod.legacy() == before
+
+
+@pytest.mark.netns
+@pytest.mark.parametrize(("name", "known"), [("comment", True), ("no-such", False)])
+def test_the_kernel_is_asked_whether_it_knows_a_match(pod: Any, name: str, known: bool) -> None:
+    code = ASKED.replace("NAME", repr(name.encode()))
+
+    assert pod.python("-c", code, caps="net_admin net_raw").output == f"{known}\n"
+
+
+@pytest.mark.netns
+def test_cleaning_up_in_legacy_mode_finds_rules_where_no_list_of_tables_exists(pod: Any) -> None:
+    # gVisor has the table and no /proc/net/ip_tables_names
+    code = (
+        "import sys; from azwi_init import libiptc; from azwi_init.__main__ import main;"
+        " libiptc.TABLES_IN_USE = libiptc.Path('/missing'); sys.exit(main(['--cleanup']))"
+    )
+    assert pod.init(**LEGACY).code == 0
+
+    done = pod.python("-c", code, **LEGACY)
+
+    assert (done.code, done.lines[0]["backends"]) == (0, ["legacy"])
+    assert "AZWI" not in pod.legacy()
 
 
 @pytest.mark.netns

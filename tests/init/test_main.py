@@ -18,11 +18,11 @@ import sys, time
 from azwi_init import __main__ as program
 program.LIMIT = 0.2
 program.apply.apply = lambda *_: time.sleep(30)
-sys.exit(program.main([], {}))
+sys.exit(program.main(["--outside-kubernetes"], {}))
 """
 MEASURED = """
 import runpy, sys
-sys.argv = ["azwi-proxy-init"]
+sys.argv = ["azwi-proxy-init", "--outside-kubernetes"]
 try:
     runpy.run_module("azwi_init", run_name="__main__")
 finally:
@@ -58,6 +58,44 @@ def test_wrong_settings_are_one_line_and_exit_2(capsys: pytest.CaptureFixture[st
     assert code == 2
     assert "PROXY_PORT must be" in line
     assert "METADATA_IP must be" in line
+
+
+OUTSIDE = (
+    "This is not a pod (KUBERNETES_SERVICE_HOST is not set), so nothing was changed:"
+    " azwi-proxy-init would redirect this machine's own metadata address. --dry-run prints the"
+    " rules, --cleanup removes them, --outside-kubernetes sets them nevertheless."
+)
+
+
+@pytest.mark.netns
+@pytest.mark.parametrize("host", ["", None])
+@pytest.mark.parametrize("mode", ["nft", "legacy"])
+def test_outside_a_pod_it_changes_nothing_and_names_the_flags(
+    pod: Any, mode: str, host: str | None
+) -> None:
+    given = {} if host is None else {"KUBERNETES_SERVICE_HOST": host}
+    pod.do("ip", "address", "flush", "dev", "lo", "scope", "global")
+
+    outcome = pod.python("-m", "azwi_init", AZWI_IPTABLES_MODE=mode, **given)
+
+    assert (outcome.code, outcome.sentence) == (2, OUTSIDE)
+    assert pod.ruleset() == pod.do("cat", "/proc/net/ip_tables_names") == ""
+    assert pod.do("ip", "route") == ""
+
+
+@pytest.mark.netns
+def test_in_a_pod_no_flag_is_needed(pod: Any) -> None:
+    outcome = pod.python("-m", "azwi_init", KUBERNETES_SERVICE_HOST="10.0.0.1")
+
+    assert outcome.code == 0, outcome.errors
+
+
+@pytest.mark.netns
+def test_outside_a_pod_cleaning_up_needs_no_flag(pod: Any) -> None:
+    assert pod.init().code == 0
+
+    assert pod.python("-m", "azwi_init", "--cleanup").code == 0
+    assert pod.ruleset() == ""
 
 
 def test_an_unknown_flag_is_exit_2(capsys: pytest.CaptureFixture[str]) -> None:
@@ -130,7 +168,9 @@ def test_a_program_that_hangs_ends_itself_with_a_sentence() -> None:
 
 @pytest.mark.netns
 def test_the_nft_path_imports_no_iptc_and_starts_no_process(pod: Any) -> None:
-    imported = pod.python("-X", "importtime", "-m", "azwi_init", caps="net_admin").errors
+    imported = pod.python(
+        "-X", "importtime", "-m", "azwi_init", "--outside-kubernetes", caps="net_admin"
+    ).errors
 
     assert "azwi_init.libnftables" in imported
     assert not {"iptc", "azwi_init.libiptc", "subprocess"} & set(imported.split())

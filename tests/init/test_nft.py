@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from azwi_init import nft, rules
+from azwi_init import findings, nft, rules
 
 NOBODY = rules.plan(ip="169.254.169.254", port=80, proxy_port=8000, exempt_uid=None)
 
@@ -113,3 +113,70 @@ def test_a_listing_that_cannot_be_read_does_not_show_the_plan(plan: rules.Plan) 
     broken = '{"nftables": [{"table": {"family": "ip", "name": "azwi", "flags": \n'
 
     assert not nft.shows(broken, plan)
+
+
+FOREIGN = """table ip azwi {
+	chain output {
+		type nat hook output priority -101; policy accept;
+		ip daddr 169.254.169.254 tcp dport 80 redirect to :8000 comment "azwi: notrack"
+	}
+}
+table ip6 six {
+	chain o {
+		type filter hook output priority 0; policy drop;
+	}
+}
+table inet guard {
+	flags owner
+	set hosts {
+		type ipv4_addr
+		elements = { 10.0.0.1 }
+	}
+
+	chain helper {
+		ip daddr 10.0.0.1 notrack
+	}
+
+	chain other {
+		ip daddr 10.0.0.1 accept comment "notrack"
+	}
+
+	chain out {
+		type nat hook output priority -150; policy accept;
+		jump helper
+	}
+}
+table ip raw {
+	chain OUTPUT {
+		type filter hook output priority -300; policy drop;
+		ip daddr 169.254.169.254 counter packets 0 bytes 0 xt target "CT"
+	}
+}
+table netdev edge {
+	chain in {
+		type filter hook ingress device "eth0" priority 0; policy accept;
+	}
+}
+"""
+
+
+def test_the_chains_of_others_are_read_out_of_a_listing() -> None:
+    guard, raw = "table inet guard", "table ip raw"
+
+    assert nft.chains(FOREIGN) == [
+        findings.Chain(table=guard, name="helper", untracks=True),
+        findings.Chain(table=guard, name="out", kind="nat", hook="output", priority=-150),
+        findings.Chain(
+            table=raw,
+            name="OUTPUT",
+            kind="filter",
+            hook="output",
+            priority=-300,
+            policy="drop",
+            untracks=True,
+        ),
+    ]
+
+
+def test_an_empty_ruleset_has_no_chains() -> None:
+    assert nft.chains("") == []

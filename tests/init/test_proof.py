@@ -2,6 +2,7 @@
 
 import contextlib
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -12,6 +13,7 @@ import pytest
 from azwi_init import errors, proof
 from azwi_testing import free_port
 
+BOTH_WAYS = "own bytes arrived and came back"
 READY = b"HTTP/1.1 200 OK\r\nDate: today\r\nserver:  azwi-proxy \r\nContent-Length: 2\r\n\r\nok"
 
 
@@ -62,7 +64,7 @@ def say(text: bytes) -> Callable[[socket.socket], None]:
 
 
 def test_own_bytes_that_arrive_prove_the_redirect(free_port: int) -> None:
-    assert proof.prove(("127.0.0.1", free_port), free_port) == "own bytes arrived"
+    assert proof.prove(("127.0.0.1", free_port), free_port) == BOTH_WAYS
 
 
 def test_the_proof_leaves_the_port_free_for_the_proxy_at_once(free_port: int) -> None:
@@ -76,7 +78,9 @@ def test_the_proof_leaves_the_port_free_for_the_proxy_at_once(free_port: int) ->
 def test_a_connection_that_somebody_else_answers_is_no_proof(free_port: int) -> None:
     with (
         holder(say(READY)) as real_metadata_service,
-        pytest.raises(errors.NotRedirected, match="it was answered by somebody else: look for"),
+        pytest.raises(
+            errors.NotRedirected, match="it was answered by somebody else: look for rules of"
+        ),
     ):
         proof.prove(("127.0.0.1", real_metadata_service), free_port)
 
@@ -102,14 +106,130 @@ def test_a_connection_that_nobody_answers_is_no_proof(pod: Any) -> None:
     assert time.monotonic() - began < 10
 
 
+ANSWERLESS = """
+import socket, sys
+listener = socket.create_server(("127.0.0.1", 8000))
+app = socket.create_connection(("169.254.169.254", 80), 2)
+app.sendall(b"GET")
+arrived, who = listener.accept()
+print(who[0], arrived.recv(3))
+arrived.sendall(b"200")
+app.settimeout(0.5)
+try:
+    print(app.recv(3))
+except TimeoutError:
+    print("no answer")
+"""
+
+
 @pytest.mark.netns
-def test_a_pod_without_a_route_is_no_proof(pod: Any) -> None:
-    pod.do("ip", "address", "delete", "169.254.169.254/32", "dev", "lo")
+def test_bytes_that_arrive_are_no_proof_where_no_answer_can_come_back(pod: Any) -> None:
+    pod.do("ip", "address", "flush", "dev", "lo", "scope", "global")
+    pod.do("ip", "link", "add", "eth0", "type", "veth", "peer", "name", "node")
+    for device in ("eth0", "node"):
+        pod.do("ip", "link", "set", device, "up")
+    pod.do("ip", "route", "add", "169.254.169.254", "dev", "eth0")
+    began = time.monotonic()
 
     outcome = pod.init()
 
     assert outcome.code == 1
-    assert "it failed (Network is unreachable): look for a default route" in outcome.sentence
+    assert (
+        "169.254.169.254:80 arrived at the proxy's port, but no answer came back; the route to that"
+        " address leads over eth0, but the pod has no IPv4 address to which an answer could come"
+        " back (route: over eth0 from no address; lo: up;"
+    ) in outcome.sentence
+    assert outcome.sentence.endswith(
+        ": give the pod an IPv4 address; or remove that route, and azwi-proxy-init adds one over"
+        " lo."
+    )
+    assert time.monotonic() - began < 10
+    # what an app would have met, had the init container let it start
+    assert pod.do(sys.executable, "-ISc", ANSWERLESS) == "0.0.0.0 b'GET'\nno answer\n"
+
+
+def by_user(uid: int) -> str:
+    return (
+        "add table ip guard; add chain ip guard out { type nat hook output priority -150; };"
+        f" add rule ip guard out meta skuid {uid} ip daddr 169.254.169.254"
+        " tcp dport 80 redirect to :15001"
+    )
+
+
+@pytest.mark.netns
+@pytest.mark.parametrize(
+    ("taken", "exempt", "code"), [(1000, "1501", 1), (1000, "1000", 0), (1001, "1000", 1)]
+)
+def test_a_rule_that_sends_only_an_ordinary_user_elsewhere_fails_the_proof(
+    pod: Any, taken: int, exempt: str, code: int
+) -> None:
+    pod.do("nft", by_user(taken))
+
+    outcome = pod.init(caps="net_admin setuid", PROXY_UID=exempt)
+
+    assert outcome.code == code
+    if code:
+        assert f"a connection of UID {taken} to 169.254.169.254:80 did not" in outcome.sentence
+        assert "table ip guard, chain out, priority -150, decides before our" in outcome.sentence
+
+
+@pytest.mark.netns
+def test_an_ip_rule_that_sends_only_an_ordinary_user_elsewhere_fails_the_proof(pod: Any) -> None:
+    # the address on lo is found in the table local, which comes before every rule
+    pod.do("ip", "address", "delete", "169.254.169.254/32", "dev", "lo")
+    pod.do("ip", "rule", "add", "uidrange", "1000-1000", "prohibit")
+
+    outcome = pod.init(caps="net_admin setuid")
+
+    assert outcome.code == 1
+    assert "a connection of UID 1000 to 169.254.169.254:80 did not arrive" in outcome.sentence
+    assert "a route or an ip rule of type prohibit forbids that address" in outcome.sentence
+
+
+@pytest.mark.netns
+def test_a_running_proxy_must_answer_an_ordinary_user_too(pod: Any) -> None:
+    pod.serve("127.0.0.1:8000:azwi-proxy", "127.0.0.1:15001:mesh")
+    pod.do("nft", by_user(1000))
+
+    outcome = pod.init(caps="net_admin setuid")
+
+    assert outcome.code == 1
+    assert "of UID 1000 to 169.254.169.254:80 did not arrive" in outcome.sentence
+
+
+@pytest.mark.netns
+def test_where_no_other_user_can_be_tried_what_may_treat_users_differently_is_named(
+    pod: Any,
+) -> None:
+    pod.do("nft", by_user(1000))
+    pod.do("ip", "rule", "add", "uidrange", "1000-1010", "priority", "77", "lookup", "main")
+
+    outcome = pod.init(caps="net_admin")
+
+    warned, done = outcome.lines
+    assert (outcome.code, warned["level"], done["level"]) == (0, "warning", "info")
+    assert str(warned["msg"]).startswith(
+        "the redirect is proven for this user only: table ip guard, chain out, priority -150; ip"
+        " rule 77 (UIDs 1000-1010) may send other users elsewhere"
+    )
+
+
+@pytest.mark.netns
+def test_without_rules_of_others_nothing_is_named(pod: Any) -> None:
+    pod.do("nft", by_user(1000).replace("-150", "-100"))
+
+    (line,) = pod.init(caps="net_admin").lines
+
+    assert line["level"] == "info"
+
+
+@pytest.mark.netns
+def test_the_user_of_the_proof_is_only_a_sockets(pod: Any) -> None:
+    tried = "from azwi_init import proof; s = proof._socket_of(1000); import os"
+    shown = "print(os.fstat(s.fileno()).st_uid, os.geteuid(), proof.may_be(1000))"
+
+    assert pod.python("-c", f"{tried}; {shown}", caps="setuid").output == "1000 0 True\n"
+    assert pod.python("-c", f"{tried}; {shown}", caps="net_admin").output == "0 0 False\n"
 
 
 @contextlib.contextmanager
@@ -138,7 +258,7 @@ def apps_that_ask(port: int) -> Iterator[None]:
 
 def test_requests_of_apps_that_come_meanwhile_do_not_disturb_the_proof(free_port: int) -> None:
     with apps_that_ask(free_port):
-        assert proof.prove(("127.0.0.1", free_port), free_port) == "own bytes arrived"
+        assert proof.prove(("127.0.0.1", free_port), free_port) == BOTH_WAYS
 
 
 def test_connections_that_stay_silent_do_not_disturb_the_proof(
@@ -147,13 +267,13 @@ def test_connections_that_stay_silent_do_not_disturb_the_proof(
     connect = proof._connection
     with contextlib.ExitStack() as stack:
 
-        def after_a_silent_one(metadata: proof.Address) -> socket.socket:
-            stack.enter_context(connect(metadata))
-            return connect(metadata)
+        def after_a_silent_one(metadata: proof.Address, *more: Any) -> socket.socket:
+            stack.enter_context(connect(metadata, *more))
+            return connect(metadata, *more)
 
         monkeypatch.setattr(proof, "_connection", after_a_silent_one)
 
-        assert proof.prove(("127.0.0.1", free_port), free_port) == "own bytes arrived"
+        assert proof.prove(("127.0.0.1", free_port), free_port) == BOTH_WAYS
 
 
 @pytest.mark.usefixtures("impatient")
@@ -237,8 +357,10 @@ def test_a_redirect_that_others_rules_take_from_a_running_proxy_is_not_blamed_on
     assert outcome.code == 1
     assert outcome.sentence == (
         "the rules are set, but a connection to 169.254.169.254:80 did not arrive at the proxy's"
-        " port: it was answered by somebody else: look for a default route, and for rules of a"
-        " service mesh or CNI that come first."
+        " port: it was answered by somebody else; table ip t, chain o, priority -150, decides"
+        " before our rules (route: over lo from 169.254.169.254; lo: up; first NAT chain: table ip"
+        " t, chain o, priority -150; policy that drops: none): except 169.254.169.254 from the"
+        " rules that come first."
     )
 
 

@@ -178,7 +178,7 @@ def _register(pod: Pod, announced: Mapping[str, Any], runs: Sequence[Run]) -> No
 def _redirect_or_watch(pod: Pod, folder: Path, mode: Mode) -> None:
     """Redirect the metadata address; or let the node answer there, and write down who asks."""
     if mode == "redirect":
-        pod.run(program("azwi_init"), capabilities=["net_admin"])
+        pod.run(program("azwi_init", "--outside-kubernetes"), capabilities=["net_admin"])
         return
     with (folder / "node.out").open("wb") as out:
         pod.start(
