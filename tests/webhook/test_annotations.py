@@ -35,6 +35,30 @@ def test_the_same_annotations_get_the_same_object_unless_they_are_long() -> None
     assert not read(long).recurs
 
 
+def test_one_sign_outside_the_bmp_makes_annotations_long() -> None:
+    """Each of the text's signs takes four bytes then: 256 of them would be kept for nobody."""
+    wide = {**SIDECAR, "skip-containers": "\U0001f600" + "x" * (annotations.SHORT // 4)}
+    assert not read(wide).recurs
+
+
+@pytest.mark.parametrize("sign", ["x", "ß", "\U0001f600"])
+@pytest.mark.parametrize("name", ["client-id", "tenant-id", "identities", "proxy-prefetch"])
+def test_a_value_that_is_too_long_refuses_the_pod(name: str, sign: str) -> None:
+    most = annotations.longest(contract.PREFIX + name)
+    long = sign * (most // len(sign.encode()) + 1)
+    (problem,) = read(SIDECAR, {name: long}).problems
+    assert problem == (
+        f"Annotation {contract.PREFIX}{name} of service account app has more than {most} bytes:"
+        " shorten it."
+    )
+    if name in ("client-id", "tenant-id"):  # without the sidecar a wrong one is a doubt only
+        assert read({}, {name: long}).problems
+
+
+def test_a_pods_own_value_that_is_too_long_refuses_it_too() -> None:
+    assert "of the pod has more than 4096" in read({"skip-containers": "x" * 5000}).problems[0]
+
+
 def test_without_annotations_there_are_defaults() -> None:
     wishes = read()
     assert wishes.inject is None
@@ -62,7 +86,7 @@ def test_the_pods_expiration_comes_before_the_accounts() -> None:
     assert read({}, {name: "5000"}).expiration == 5000
 
 
-@pytest.mark.parametrize("text", ["3599", "86401", "1h", "-3600", "3600.0", "9" * 5000, "٣٦٠٠"])
+@pytest.mark.parametrize("text", ["3599", "86401", "1h", "-3600", "3600.0", "9" * 4000, "٣٦٠٠"])
 def test_an_expiration_out_of_range_is_a_problem_that_names_its_owner(text: str) -> None:
     name = "service-account-token-expiration"
     (problem,) = read({}, {name: text}).problems

@@ -7,11 +7,13 @@ import pytest
 
 from azwi_testing.apiserver import ApiServer, Fault, soon
 from azwi_webhook import cache as module
-from azwi_webhook import errors
-from azwi_webhook.cache import NOTHING, Cache, Known
+from azwi_webhook import errors, held
+from azwi_webhook.cache import Cache
+from azwi_webhook.held import NOTHING, Known, Wanted
 from azwi_webhook.kube import Event, Kube, Metadata, Thing
 
 PREFIX = "azure.workload.identity/"
+WANTED = Wanted((), (PREFIX + "client-id",), PREFIX)
 READ = "GET /api/v1/namespaces/shop/serviceaccounts/app"
 
 
@@ -25,7 +27,7 @@ class Counted(Cache):
     def __init__(self, kube: Kube) -> None:
         path = "/api/v1/namespaces/{namespace}/serviceaccounts/{name}"
         self.reads: Counter[str] = Counter()
-        super().__init__(kube, path, (PREFIX,), lambda result: self.reads.update([result]))
+        super().__init__(kube, path, WANTED, lambda result: self.reads.update([result]))
         self.healthy = True
 
 
@@ -198,3 +200,19 @@ async def test_it_lacks_what_the_watch_would_have_told(cache: Counted) -> None:
     assert not cache.lacks("shop", "app")
     cache.healthy = False
     assert not cache.lacks("shop", "other")
+
+
+async def test_an_object_too_large_to_be_held_is_read_without_waiting(
+    api: ApiServer, cache: Counted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "GRACE", 60.0)
+    monkeypatch.setattr(held, "LARGEST", 100)
+    api.account("shop", "app", client_id="x")
+    cache.change(Event("ADDED", thing("app", **{PREFIX + "client-id": "x"})))
+    assert cache.fresh("shop", "app") is None
+    for _ in range(2):
+        known = await cache.find("shop", "app")
+        assert known is not None
+        assert known.annotations[PREFIX + "client-id"] == "x"
+    assert api.asked[READ] == 2
+    assert not cache.lacks("shop", "app")

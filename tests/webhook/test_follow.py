@@ -15,6 +15,7 @@ from azwi_webhook import errors, follow
 from azwi_webhook import kube as kube_module
 from azwi_webhook.cache import Cache
 from azwi_webhook.follow import Follower
+from azwi_webhook.held import Wanted
 from azwi_webhook.kube import Kube
 
 ACCOUNTS = "/api/v1/serviceaccounts"
@@ -23,7 +24,8 @@ LIST, WATCH = f"GET {ACCOUNTS}", f"WATCH {ACCOUNTS}"
 
 @contextlib.asynccontextmanager
 async def following(kube: Kube) -> AsyncIterator[Cache]:
-    cache = Cache(kube, "/api/v1/namespaces/{namespace}/serviceaccounts/{name}", ("azure",))
+    path = "/api/v1/namespaces/{namespace}/serviceaccounts/{name}"
+    cache = Cache(kube, path, Wanted(()))
     task = asyncio.create_task(Follower(kube, ACCOUNTS, cache).run())
     try:
         yield cache

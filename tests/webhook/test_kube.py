@@ -28,6 +28,34 @@ async def test_a_list_comes_in_pages(
     assert pages[0].things[0].metadata.name == "a0"
 
 
+async def test_a_page_that_is_too_large_is_asked_for_in_smaller_ones(
+    api: ApiServer, kube: Kube, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "PAGE", 16)
+    monkeypatch.setattr(module, "MOST_PAGE", 100_000)
+    for number in range(10, 30):
+        api.account("shop", f"a{number}", note="x" * 30_000)
+    for number in range(30, 60):
+        api.account("shop", f"a{number}")
+    pages = [page async for page in kube.pages(ACCOUNTS)]
+    names = [thing.metadata.name for page in pages for thing in page.things]
+    assert names == [f"a{number}" for number in range(10, 60)]
+    assert len(pages[0].things) == 1
+    assert max(len(page.things) for page in pages) > 4  # and in larger ones again, afterwards
+
+
+async def test_one_object_that_is_too_large_is_a_sentence(
+    api: ApiServer, kube: Kube, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MOST_PAGE", 10_000)
+    monkeypatch.setattr(module, "MOST", 10_000)
+    api.account("shop", "app", note="x" * 30_000)
+    with pytest.raises(errors.TooLarge, match="larger than 10000 bytes"):
+        _ = [page async for page in kube.pages(ACCOUNTS)]
+    with pytest.raises(errors.TooLarge, match="larger than 10000 bytes"):
+        await kube.thing(ONE)
+
+
 async def test_an_empty_list_of_metadata_has_null_for_its_items(kube: Kube) -> None:
     assert [page.things async for page in kube.pages(ACCOUNTS)] == [[]]
 

@@ -7,6 +7,7 @@ that the author of the pod is told everything at once.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache, wraps
+from sys import getsizeof
 from typing import Any, Concatenate, Final, Literal, ParamSpec, Self, TypeVar
 
 from azwi_common import contract
@@ -29,8 +30,12 @@ PROXY_SETTINGS: Mapping[str, Any] = {
 
 KEPT: Final = 256
 """Answers that are remembered: the pods of one Deployment ask for the same, word for word."""
-SHORT: Final = 4096
-"""Signs of annotations that are remembered: anybody may send 256 KB of them, each time others."""
+SHORT: Final = 8192
+"""Bytes of memory of annotations that are remembered: anybody may send 256 KB, each time others."""
+LONGEST: Final = 4096
+"""Bytes of an annotation's value that are read: the pod that needs a longer one is refused."""
+LONGEST_MAP: Final = 16 * 1024
+"""Bytes of the map of identities: some 50 with all their members."""
 _ONLY_TEXT = {str}
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -91,6 +96,11 @@ class Wishes:
     """Whether the same annotations get this object again, so that more may be known by it."""
 
 
+def longest(name: str) -> int:
+    """Bytes that the value of annotation ``name`` may have."""
+    return LONGEST_MAP if name == contract.IDENTITIES_ANNOTATION else LONGEST
+
+
 def remembered(decide: Callable[Concatenate[Wishes, P], T]) -> Callable[Concatenate[Wishes, P], T]:
     """Decide once by the same wishes and the rest, where they may come again."""
     kept = lru_cache(KEPT)(decide)
@@ -107,13 +117,25 @@ def remembered(decide: Callable[Concatenate[Wishes, P], T]) -> Callable[Concaten
 class Place:
     """The annotations of one object; what is wrong with them collects in ``problems``."""
 
-    def __init__(self, owner: str, given: Mapping[str, Any], problems: list[str]) -> None:
+    def __init__(
+        self,
+        owner: str,
+        given: Mapping[str, Any],
+        problems: list[str],
+        doubts: list[str] | None = None,
+    ) -> None:
+        """``doubts``: where wrong values go in place of ``problems``; too long ones never do."""
         self.owner, self.given, self.problems = owner, given, problems
+        self._wrong = problems if doubts is None else doubts
 
     def value(self, name: str, kind: Any, default: Any) -> Any:
         """The value of annotation ``name`` as ``kind``."""
         text = self.given.get(name)
         if text is None:
+            return default
+        if isinstance(text, str) and len(text.encode(errors="surrogatepass")) > longest(name):
+            told = f" has more than {longest(name)} bytes: shorten it"
+            self.problems.append(f"Annotation {name} of {self.owner}{told}.")
             return default
         try:
             if not isinstance(text, str):
@@ -121,7 +143,7 @@ class Place:
             return parse(kind, text.strip())
         except ValueError as error:
             told = _told(str(error), str(text))
-            self.problems.append(f"Annotation {name} of {self.owner}{told}.")
+            self._wrong.append(f"Annotation {name} of {self.owner}{told}.")
             return default
 
     def text(self, name: str) -> str:
@@ -146,7 +168,7 @@ def read(
     """
     ours = {name: text for name, text in of_pod.items() if name.startswith(contract.PREFIX)}
     texts = [account, *ours, *ours.values(), *of_account, *of_account.values()]
-    if {*map(type, texts)} != _ONLY_TEXT or sum(map(len, texts)) > SHORT:
+    if {*map(type, texts)} != _ONLY_TEXT or sum(map(getsizeof, texts)) > SHORT:
         return _read(ours, of_account, account, suffix, has_proxy, recurs=False)
     return _read_before(
         frozenset(ours.items()), frozenset(of_account.items()), account, suffix, has_proxy
@@ -176,7 +198,7 @@ def _read(
     told = has_proxy and str(of_pod.get(contract.MODE_ANNOTATION)).strip() == "environment"
     inject = pod.value(contract.INJECT_ANNOTATION, Flag, True if told else None)
     # A wrong identity stops the sidecar at its start; without one, only the app can tell.
-    strict = Place(home.owner, of_account, problems if inject else doubts)
+    strict = Place(home.owner, of_account, problems, problems if inject else doubts)
     expiration = home.value(contract.EXPIRATION_ANNOTATION, Seconds, contract.DEFAULT_EXPIRATION)
     return Wishes(
         inject=None if inject is None else bool(inject),

@@ -2,21 +2,20 @@
 
 An object that is not known may just have been made, in the same ``kubectl apply`` as its pod: its
 event is waited for a moment, then it is read, once however many ask. While the watch is broken each
-lookup is a read. What is held may be as old as the watch is late, some tens of milliseconds: an
-annotation that was added to a known account in this very moment is not seen yet.
+lookup is a read; so is each one of an object for which `held` has no room. What is held may be as
+old as the watch is late, some tens of milliseconds: an annotation that was added to a known account
+in this very moment is not seen yet.
 """
 
 import asyncio
 import contextlib
 import re
-import sys
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from types import MappingProxyType
+from collections.abc import Callable
 from typing import Final, Literal
 from urllib.parse import quote
 
 from azwi_webhook import errors
+from azwi_webhook.held import TO_READ, Held, Known, Wanted, kept
 from azwi_webhook.kube import Event, Kube, Thing
 
 GRACE: Final = 0.2  # seconds for the event of a new object; it usually takes 20 ms
@@ -24,21 +23,8 @@ READ: Final = 5.0  # seconds for all tries of one read: an API server waits 10 f
 AT_ONCE: Final = 16  # reads in flight
 _PAUSE: Final = 0.25  # seconds between tries
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?", re.ASCII)
-_NONE: Mapping[str, str] = MappingProxyType({})
 
 Result = Literal["found", "missing", "failed"]
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """What is kept of an object."""
-
-    labels: Mapping[str, str]
-    annotations: Mapping[str, str]
-
-
-NOTHING: Final = Known(_NONE, _NONE)
-"""Shared by every object without a label or annotation that counts: nearly all of them."""
 
 
 class Cache:
@@ -48,20 +34,20 @@ class Cache:
         self,
         kube: Kube,
         path: str,
-        prefixes: tuple[str, ...],
+        wanted: Wanted,
         on_read: Callable[[Result], None] = lambda _: None,
     ) -> None:
-        """``path``: of one object, with {namespace} and {name}; ``prefixes``: of names to keep."""
+        """``path``: of one object, with {namespace} and {name}."""
         self.healthy = False
         """Whether the watch is running."""
         self.synced = False
         """Whether a list has ever been whole."""
         self._kube = kube
         self._path = path
-        self._prefixes = prefixes
+        self._wanted = wanted
         self._on_read = on_read
-        self._held: dict[str, dict[str, Known]] = {}
-        self._listing: dict[str, dict[str, Known]] = {}
+        self._held = Held()
+        self._listing = Held()
         self._arrivals: dict[tuple[str, str], asyncio.Event] = {}
         self._misses: dict[tuple[str, str], asyncio.Task[Known | None]] = {}
         self._slots = asyncio.Semaphore(AT_ONCE)
@@ -69,19 +55,32 @@ class Cache:
     @property
     def size(self) -> int:
         """Objects held."""
-        return sum(map(len, self._held.values()))
+        return self._held.objects
+
+    @property
+    def bytes(self) -> int:
+        """Memory that they take, as far as it depends on what others wrote."""
+        return self._held.bytes
+
+    @property
+    def largest(self) -> int:
+        """Bytes of all annotations of the largest object seen."""
+        return self._held.largest
 
     def fresh(self, namespace: str, name: str) -> Known | None:
         """What is known of an object, if it is known and the watch is running."""
-        return self._held.get(namespace, {}).get(name) if self.healthy else None
+        known = self._held.get(namespace, name) if self.healthy else None
+        return None if known is TO_READ else known
 
     def lacks(self, namespace: str, name: str) -> bool:
         """Whether there is no such object, as far as the watch knows; False while it is broken."""
-        return self.healthy and name not in self._held.get(namespace, {})
+        return self.healthy and self._held.get(namespace, name) is None and not self._held.full
 
     async def find(self, namespace: str, name: str) -> Known | None:
         """What is known of an object; None: there is none. errors.Unavailable: nobody can say."""
-        known = self._held.get(namespace, {}).get(name)
+        known = self._held.get(namespace, name)
+        if known is TO_READ:
+            return await self._once(namespace, name)
         if known is not None and self.healthy:
             return known
         if not _NAME.fullmatch(name):
@@ -109,11 +108,14 @@ class Cache:
         return await asyncio.shield(task)
 
     async def _search(self, namespace: str, name: str) -> Known | None:
-        if self.healthy and await self._arrives(namespace, name):
-            return self._held[namespace][name]
+        known = self._held.get(namespace, name)
+        if self.healthy and known is None:
+            known = await self._arrives(namespace, name)
+            if known not in (None, TO_READ):
+                return known
         return await self._read(namespace, name)
 
-    async def _arrives(self, namespace: str, name: str) -> bool:
+    async def _arrives(self, namespace: str, name: str) -> Known | None:
         arrival = self._arrivals[namespace, name] = asyncio.Event()
         try:
             with contextlib.suppress(TimeoutError):
@@ -121,7 +123,7 @@ class Cache:
                     await arrival.wait()
         finally:
             del self._arrivals[namespace, name]
-        return name in self._held.get(namespace, {})
+        return self._held.get(namespace, name)
 
     async def _read(self, namespace: str, name: str) -> Known | None:
         path = self._path.format(namespace=quote(namespace, safe=""), name=quote(name, safe=""))
@@ -137,7 +139,7 @@ class Cache:
                 f"{_told(error)} Nothing is known of {path} therefore; try again in a moment."
             ) from error
         self._on_read("found")
-        return self._known(thing)
+        return kept(thing, self._wanted)
 
     async def _try(self, path: str) -> Thing:
         """Ask until there is an answer; the second-last words are those of the third failure."""
@@ -154,52 +156,30 @@ class Cache:
 
     def begin(self) -> None:
         """See follow.Store."""
-        self._listing = {}
+        self._listing = Held(self._held)
 
     def add(self, thing: Thing) -> None:
         """See follow.Store."""
-        self._put(self._listing, thing)
+        self._listing.put(thing, self._wanted)
 
     def finish(self) -> None:
         """See follow.Store."""
-        self._held, self._listing = self._listing, {}
+        self._held, self._listing = self._listing, Held()
+        self._held.before = None
         self.synced = True
         for (namespace, name), arrival in self._arrivals.items():
-            if name in self._held.get(namespace, {}):
+            if self._held.get(namespace, name) is not None:
                 arrival.set()
 
     def change(self, event: Event) -> None:
         """See follow.Store."""
         metadata = event.object.metadata
         if event.type == "DELETED":
-            names = self._held.get(metadata.namespace, {})
-            names.pop(metadata.name, None)
-            if not names:
-                self._held.pop(metadata.namespace, None)
+            self._held.drop(metadata.namespace, metadata.name)
             return
-        self._put(self._held, event.object)
+        self._held.put(event.object, self._wanted)
         if arrival := self._arrivals.get((metadata.namespace, metadata.name)):
             arrival.set()
-
-    def _put(self, held: dict[str, dict[str, Known]], thing: Thing) -> None:
-        name = thing.metadata.name
-        names = held.get(thing.metadata.namespace)
-        if names is None:
-            names = held[thing.metadata.namespace] = {}
-        names["default" if name == "default" else name] = self._known(thing)
-
-    def _known(self, thing: Thing) -> Known:
-        labels = self._kept(thing.metadata.labels)
-        annotations = self._kept(thing.metadata.annotations)
-        return Known(labels, annotations) if labels or annotations else NOTHING
-
-    def _kept(self, given: dict[str, str] | None) -> Mapping[str, str]:
-        kept = {
-            sys.intern(name): value
-            for name, value in (given or {}).items()
-            if name.startswith(self._prefixes)
-        }
-        return kept or _NONE
 
 
 def _told(error: Exception) -> str:

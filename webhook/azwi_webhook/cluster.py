@@ -10,10 +10,10 @@ from azwi_common import contract
 from azwi_webhook import errors, versions
 from azwi_webhook.cache import Cache, Result
 from azwi_webhook.follow import Follower
+from azwi_webhook.held import Wanted
 from azwi_webhook.kube import Kube
 from azwi_webhook.mutate import Account, Surroundings
 
-POD_SECURITY: Final = "pod-security.kubernetes.io/"
 VERSION_AGAIN: Final = 300.0  # seconds; an upgraded API server is noticed
 VERSION_RETRY: Final = 1.0  # seconds, while it has never been told
 
@@ -31,13 +31,13 @@ class Cluster:
         self.accounts = Cache(
             kube,
             "/api/v1/namespaces/{namespace}/serviceaccounts/{name}",
-            (contract.PREFIX,),
+            Wanted((contract.ACCOUNT_LABEL,), contract.ACCOUNT_ANNOTATIONS, contract.PREFIX),
             lambda result: on_read("serviceaccounts", result),
         )
         self.namespaces = Cache(
             kube,
             "/api/v1/namespaces/{name}",
-            (contract.PREFIX, POD_SECURITY),
+            Wanted((contract.NAMESPACE_LABEL, contract.POD_SECURITY_LABEL)),
             lambda result: on_read("namespaces", result),
         )
         self.minor = 0

@@ -34,6 +34,10 @@ class Conflict(Unavailable):
     """Somebody else changed the object first: read it again."""
 
 
+class TooLarge(Unavailable):
+    """The API server's answer has more bytes than are read."""
+
+
 class Gone(Unavailable):
     """What a watch or a paged list goes on from is too old: list anew."""
 

@@ -21,6 +21,10 @@ from lightkube.core.exceptions import ConfigError
 from azwi_webhook import errors
 
 PAGE: Final = 500  # objects; some megabyte of JSON
+MOST_PAGE: Final = 4 * 1024 * 1024  # bytes; a page that is larger is asked for in smaller ones
+MOST: Final = 4 * 1024 * 1024  # bytes of one object; the API server stores 1.5 MB at most
+_SMALLER: Final = 4  # by what a page is divided that was too large
+_MOST_REFUSAL: Final = 64 * 1024  # bytes of an error's body that are read
 WATCH_SECONDS: Final = 290  # the server ends a watch then; of itself after 30 to 60 minutes
 ANSWER: Final = 10.0  # seconds for an answer to begin, and between its parts
 BEGIN: Final = 30.0
@@ -29,7 +33,6 @@ BEGIN: Final = 30.0
 httpx has one limit for this and for the quiet that comes after, which may be much longer."""
 _SILENCE: Final = 60.0
 """Seconds without a byte after the end of a watch's time until it is given up."""
-_MAX_LINE: Final = 16 * 1024 * 1024  # bytes; the API server stores objects of 1.5 MB at most
 
 # Only metadata is sent for these; an API server that cannot (a stand-in) sends whole objects.
 _ONE = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json"
@@ -170,12 +173,24 @@ class Kube:
         await self._ask("PATCH", path, content=_encode(operations), headers=headers)
 
     async def pages(self, path: str, **parameters: str) -> AsyncIterator[Page]:
-        """A list, page by page: never all of it in memory."""
-        rest = ""
+        """A list, page by page: never all of it in memory, and never more than MOST_PAGE.
+
+        Anybody who may create 500 service accounts may make a page of 120 MB.
+        """
+        rest, limit = "", PAGE
         while True:
-            asked = {"limit": str(PAGE), **parameters, **({"continue": rest} if rest else {})}
-            body = await self._ask("GET", path, accept=_LIST, params=asked)
+            asked = {"limit": str(limit), **parameters, **({"continue": rest} if rest else {})}
+            try:
+                body = await self._ask("GET", path, accept=_LIST, most=MOST_PAGE, params=asked)
+            except errors.TooLarge:
+                if limit == 1:
+                    raise
+                limit = max(1, limit // _SMALLER)
+                continue
+            if len(body) < MOST_PAGE // (2 * _SMALLER):
+                limit = min(PAGE, limit * 2)
             page = _decoded(_page, body, path)
+            del body
             yield Page(page.items or [], page.metadata.version)
             rest = page.metadata.rest
             if not rest:
@@ -205,12 +220,15 @@ class Kube:
             yield _events(response, path)
 
     async def _ask(
-        self, method: str, path: str, accept: str = "application/json", **given: Any
-    ) -> bytes:
+        self,
+        method: str,
+        path: str,
+        accept: str = "application/json",
+        most: int = 0,
+        **given: Any,
+    ) -> bytearray:
         async with self._answer(method, path, accept, **given) as response:
-            with _ours(f"{method} {path}"):
-                body: bytes = await response.aread()
-                return body
+            return await _body(response, most or MOST, f"{method} {path}")
 
     @contextlib.asynccontextmanager
     async def _answer(
@@ -223,9 +241,8 @@ class Kube:
             response = await self._client.send(request, stream=True)
         try:
             if not response.is_success:
-                with _ours(f"{method} {path}"):
-                    await response.aread()
-                raise _refusal(response, f"{method} {path}")
+                body = await _body(response, _MOST_REFUSAL, f"{method} {path}")
+                raise _refusal(response, body, f"{method} {path}")
             yield response
         finally:
             await response.aclose()
@@ -249,9 +266,22 @@ def _ours(asked: str) -> Iterator[None]:
         raise errors.Unavailable(f"The API server did not answer {asked}: {told}.") from error
 
 
-def _refusal(response: httpx.Response, asked: str) -> errors.Unavailable:
+async def _body(response: httpx.Response, most: int, asked: str) -> bytearray:
+    """The whole body; errors.TooLarge as soon as it has more than ``most`` bytes."""
+    body = bytearray()
+    with _ours(asked):
+        async for data in response.aiter_bytes():
+            body += data
+            if len(body) > most:
+                raise errors.TooLarge(
+                    f"The API server's answer to {asked} is larger than {most} bytes."
+                )
+    return body
+
+
+def _refusal(response: httpx.Response, body: bytearray, asked: str) -> errors.Unavailable:
     try:
-        told = _thing(response.content).message
+        told = _thing(body).message
     except msgspec.DecodeError:
         told = ""
     status = response.status_code
@@ -281,13 +311,13 @@ async def _events(response: httpx.Response, path: str) -> AsyncIterator[Event]:
             for line in lines:
                 if line.strip():
                     yield _decoded(_event, line, path)
-            if len(rest) > _MAX_LINE:
+            if len(rest) > MOST:
                 raise errors.Unavailable(f"The API server sent a line without an end for {path}.")
     if rest.strip():
         raise errors.Unavailable(f"The API server ended the watch of {path} within a line.")
 
 
-def _decoded(decode: Callable[[bytes], T], body: bytes, path: str) -> T:
+def _decoded(decode: Callable[[bytes | bytearray], T], body: bytes | bytearray, path: str) -> T:
     try:
         return decode(body)
     except (msgspec.DecodeError, RecursionError) as error:
