@@ -8,9 +8,11 @@ from collections.abc import Callable
 from typing import Final
 
 from azwi_cli import errors
+from azwi_cli.serviceaccount import named
 from azwi_cli.serviceaccount.known import MADE_BY, Found, Kind, Target, Wanted
 from azwi_cli.serviceaccount.operations import Action, Operation, Plan, What, account_of
 from azwi_cli.serviceaccount.peers import Peers
+from azwi_common import contract
 
 _LONGEST_TAG: Final = 256  # characters of a value, by ARM; a namespace and an account may have 317
 
@@ -53,11 +55,20 @@ class _Carrier:
 
     def write_account(self, step: Operation) -> None:
         filled = {
-            name: self._known().client_id if value == "" else value
+            name: self._of_target(name) if value == "" else value
             for name, value in step.changes.items()
         }
+        if filled.get(contract.IDENTITIES_ANNOTATION) == "":  # the object id is not known
+            del filled[contract.IDENTITIES_ANNOTATION]
         new = step.action is Action.CREATE
         self._peers.accounts.apply(account_of(self._wanted), filled, new=new)
+
+    def _of_target(self, annotation: str) -> str:
+        """What an annotation says of the target, which was made before."""
+        target, existing = self._known(), self._found.account
+        if annotation == contract.CLIENT_ID_ANNOTATION:
+            return target.client_id
+        return named.completed(existing.annotations.get(annotation, "") if existing else "", target)
 
     def write_credential(self, step: Operation) -> None:
         target, credential = self._known(), step.credential

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 from azwi_cli import discovery, errors
-from azwi_cli.serviceaccount import matching
+from azwi_cli.serviceaccount import matching, named
 from azwi_cli.serviceaccount.known import (
     CREDENTIALS_PER_TARGET,
     Credential,
@@ -78,6 +78,7 @@ def _account(wanted: Wanted, found: Found) -> Iterator[Operation]:
         contract.CLIENT_ID_ANNOTATION: client_id,  # empty: of the target that is made before
         contract.TENANT_ID_ANNOTATION: wanted.tenant_id,
     }
+    goal |= _identities(client_id, found)
     if account.expiration is not None or found.account is None:
         seconds = account.expiration or contract.DEFAULT_EXPIRATION
         goal[contract.EXPIRATION_ANNOTATION] = str(seconds)
@@ -94,11 +95,27 @@ def _account(wanted: Wanted, found: Found) -> Iterator[Operation]:
     yield Operation(Phase.ACCOUNT, Action.UPDATE, What.ACCOUNT, says, changes=changes)
 
 
+def _identities(client_id: str, found: Found) -> dict[str, str | None]:
+    """The map with the object id of the account's identity; empty: of the one made before.
+
+    A service account that is there and has no map gets none: it was made without, and works.
+    """
+    if found.account and contract.IDENTITIES_ANNOTATION not in found.account.annotations:
+        return {}
+    if found.target is None:
+        return {} if client_id else {contract.IDENTITIES_ANNOTATION: ""}
+    before = found.account.annotations if found.account else {}
+    after = named.completed(before.get(contract.IDENTITIES_ANNOTATION, ""), found.target)
+    return {contract.IDENTITIES_ANNOTATION: after} if after else {}
+
+
 def _differences(existing: Existing, goal: Mapping[str, str | None]) -> dict[str, str | None]:
     return {key: value for key, value in goal.items() if existing.annotations.get(key) != value}
 
 
 def _told(existing: Existing, key: str, value: str | None) -> str:
+    if key == contract.IDENTITIES_ANNOTATION:
+        return "identities with the object id"
     old = existing.annotations.get(key)
     change = f"{value or 'the new one'}" + (f", until now {old}" if old else "")
     return f"{key.removeprefix(contract.PREFIX)} {change}"

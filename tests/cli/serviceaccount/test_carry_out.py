@@ -1,5 +1,7 @@
 """Plans are carried out in order, and what is made on the way is known to the next step."""
 
+import json
+
 import pytest
 
 from azwi_cli import errors
@@ -36,6 +38,8 @@ def test_the_account_gets_the_client_id_of_the_application_made_before(world: Wo
     metadata = world.account()
     assert metadata is not None
     assert metadata["annotations"][contract.CLIENT_ID_ANNOTATION] == target.client_id
+    (entry,) = json.loads(metadata["annotations"][contract.IDENTITIES_ANNOTATION])
+    assert entry == {"clientId": target.client_id, "objectId": target.principal_id}
     assert len(world.graph.credentials(target)) == 1
 
 

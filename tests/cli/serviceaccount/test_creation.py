@@ -19,6 +19,7 @@ from azwi_cli.serviceaccount.known import (
     Target,
     Wanted,
 )
+from azwi_cli.serviceaccount.operations import What
 from azwi_common import contract
 
 CART = Account("shop", "cart", "https://issuer.example/")
@@ -180,3 +181,33 @@ def test_a_managed_identity_is_one_object_without_a_service_principal() -> None:
     wanted = dataclasses.replace(WANTED, phases=(Phase.IDENTITY,), choice=choice)
     (step,) = creation.plan(wanted, Found())
     assert step.says == "managed identity mi in resource group g (westeurope)"
+
+
+@pytest.mark.parametrize(
+    ("text", "after"),
+    [
+        (None, None),
+        ('[{"clientId":"client"}]', None),  # no map that azwi-proxy would take: left alone
+        ("[]", '[{"clientId":"client","objectId":"p"}]'),
+    ],
+)
+def test_a_map_that_is_there_gets_the_object_id_and_none_is_added(
+    text: str | None, after: str | None
+) -> None:
+    more = {} if text is None else {contract.IDENTITIES_ANNOTATION: text}
+    account = Existing(EXISTING.labels, {**EXISTING.annotations, **more})
+    plan = creation.plan(WANTED, dataclasses.replace(COMPLETE, account=account))
+    changes = [step.changes for step in plan if step.is_change]
+    assert changes == ([{contract.IDENTITIES_ANNOTATION: after}] if after else [])
+
+
+def test_a_new_service_account_carries_the_object_id() -> None:
+    plan = creation.plan(WANTED, dataclasses.replace(COMPLETE, account=None))
+    (step,) = [step for step in plan if step.is_change]
+    assert step.changes[contract.IDENTITIES_ANNOTATION] == '[{"clientId":"client","objectId":"p"}]'
+
+
+def test_the_object_id_of_an_identity_that_is_still_made_comes_later() -> None:
+    plan = creation.plan(WANTED, Found())
+    (step,) = [step for step in plan if step.what is What.ACCOUNT]
+    assert step.changes[contract.IDENTITIES_ANNOTATION] == ""
