@@ -106,6 +106,13 @@ RESOURCE_ANNOTATIONS: Final[Mapping[str, tuple[str, str, str]]] = {
     for bound in ("request", "limit")
 }
 """By annotation, its place: ``("proxy-init", "memory", "limits")``."""
+INIT_ANNOTATIONS: Final = frozenset(
+    (
+        INIT_IPTABLES_ANNOTATION,
+        *(name for name, place in RESOURCE_ANNOTATIONS.items() if place[0] == "proxy-init"),
+    )
+)
+"""Those of azwi-proxy-init alone: they have no effect in environment mode."""
 POD_ANNOTATIONS: Final = frozenset(
     (
         EXPIRATION_ANNOTATION,

@@ -124,11 +124,13 @@ def test_an_init_container_gets_no_tokens_from_an_ordinary_proxy_in_environment_
     ("annotation", "mode", "other"),
     [
         ("proxy-init-memory-limit", "environment", "redirect"),
+        ("proxy-init-iptables-mode", "environment", "redirect"),
         ("proxy-msi-endpoint", "redirect", "environment"),
     ],
 )
 def test_an_annotation_of_the_other_mode_is_told(annotation: str, mode: str, other: str) -> None:
-    value = "true" if "msi" in annotation else "64Mi"
+    values = {"proxy-init-iptables-mode": "legacy", "proxy-msi-endpoint": "true"}
+    value = values.get(annotation, "64Mi")
     (told,) = warnings(with_sidecar({annotation: value, "proxy-mode": mode}))
     assert f"{annotation} has no effect in proxy-mode {mode}." in told
     assert warnings(with_sidecar({annotation: value, "proxy-mode": other})) == ()

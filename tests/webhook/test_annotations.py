@@ -114,6 +114,17 @@ def test_what_concerns_the_sidecar_is_not_read_without_one() -> None:
     assert wishes.problems == ()
 
 
+def test_a_kernel_interface_is_one_of_three_or_the_webhooks() -> None:
+    assert read(SIDECAR).init_iptables == ""
+    for mode in ("auto", "legacy", "nft"):
+        assert read({**SIDECAR, "proxy-init-iptables-mode": f" {mode} "}).init_iptables == mode
+    (problem,) = read({**SIDECAR, "proxy-init-iptables-mode": "iptables"}).problems
+    assert problem == (
+        "Annotation azure.workload.identity/proxy-init-iptables-mode of the pod must be one of"
+        " auto, legacy, nft; it is 'iptables'."
+    )
+
+
 def test_a_mode_is_one_of_two_or_the_webhooks() -> None:
     assert read(SIDECAR).mode is None
     for mode in ("redirect", "environment"):

@@ -23,12 +23,6 @@ _OF_SIDECAR = contract.POD_ANNOTATIONS - {
     contract.INJECT_ANNOTATION,
 }
 
-_OF_INIT = frozenset(
-    name
-    for name, (program, _, _) in contract.RESOURCE_ANNOTATIONS.items()
-    if program == "proxy-init"
-)
-
 
 MIRROR = (
     "This is the mirror of a static pod, which runs from a file of its node: it gets no identity."
@@ -148,7 +142,7 @@ def _sidecar(pod: pods.Pod, wishes: Wishes, settings: Settings) -> Iterator[str]
 
 
 def _mode(pod: pods.Pod, wishes: Wishes, endpoint: Endpoint | None) -> Iterator[str]:
-    idle = _OF_INIT if endpoint else {contract.MSI_ENDPOINT_ANNOTATION}
+    idle = contract.INIT_ANNOTATIONS if endpoint else {contract.MSI_ENDPOINT_ANNOTATION}
     mode = "environment" if endpoint else "redirect"
     for name in sorted(idle.intersection(pod.annotations)):
         yield f"Annotation {name} has no effect in proxy-mode {mode}."

@@ -14,7 +14,7 @@ from azwi_common import contract
 from azwi_common.identities import Guid, IdentityMap, Tenant
 from azwi_common.settings import HostNames, Port, parse
 from azwi_webhook import resources
-from azwi_webhook.settings import Mode
+from azwi_webhook.settings import IptablesMode, Mode
 
 PROXY_SETTINGS: Mapping[str, Any] = {
     contract.FORWARD: Literal["instance", "all", "none"],
@@ -84,6 +84,8 @@ class Wishes:
     msi_endpoint: bool = True
     """Whether apps are told of the old version of App Service's protocol too: old SDKs know no
     other, and no SDK that was tried minds (docs/clients.md)."""
+    init_iptables: str = ""
+    """The kernel interface of azwi-proxy-init; empty where the pod says nothing."""
     identities: IdentityMap = IdentityMap()
     settings: Mapping[str, str]
     """Values by variable of azwi-proxy."""
@@ -232,6 +234,7 @@ def _sidecar(pod: Place, home: Place) -> dict[str, Any]:
         "port": pod.value(contract.PORT_ANNOTATION, Port, contract.DEFAULT_PROXY_PORT),
         "mode": pod.value(contract.MODE_ANNOTATION, Mode, None),
         "msi_endpoint": bool(pod.value(contract.MSI_ENDPOINT_ANNOTATION, Flag, True)),
+        "init_iptables": pod.value(contract.INIT_IPTABLES_ANNOTATION, IptablesMode, ""),
         "identities": pod.value(contract.IDENTITIES_ANNOTATION, IdentityMap, mapped),
         "settings": {name: text for name, text in settings.items() if text},
         "proxy_resources": _resources(pod, "proxy"),

@@ -206,7 +206,7 @@ def _containers(
         startup_probe=settings.gate == "startup-probe",
         log_level=known.log_level,
         forward=known.forward,
-        iptables_mode=settings.iptables_mode,
+        iptables_mode=wishes.init_iptables or settings.iptables_mode,
         proxy_env=_proxy_env(wishes, settings, known),
         proxy_env_from=settings.proxy_env_from.items,
         proxy_mounts=settings.proxy_volume_mounts.items,

@@ -23,6 +23,7 @@ CLOUDS: Mapping[str, tuple[str, str]] = {
 """By name: the login host, and the audience of service account tokens."""
 
 
+IptablesMode = Literal["auto", "legacy", "nft"]
 Mode = Literal["redirect", "environment"]
 """How apps reach azwi-proxy: unasked, through azwi-proxy-init's rules; or told by variables."""
 
@@ -202,7 +203,7 @@ class Settings:
         Env("AZWI_PROXY_GATE", "what holds the app back until a native azwi-proxy is ready"),
     ] = "post-start"
     iptables_mode: Annotated[
-        Literal["auto", "legacy", "nft"],
+        IptablesMode,
         Env(contract.IPTABLES_MODE, "kernel interface of azwi-proxy-init"),
     ] = "auto"
     proxy_resources: Annotated[

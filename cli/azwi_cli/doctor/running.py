@@ -124,8 +124,8 @@ def _init(ended: Object, waiting: Object, log: str) -> Iterator[Check]:
             f"{contract.INIT_CONTAINER} failed with exit code {ended.get('exitCode')}"
             f"{_said(ended)}",
             "Without the redirect the pod would get the node's identity, so it does not start.",
-            f"{log} has the reason; where the node's kernel or policy forbids it, try"
-            " AZWI_IPTABLES_MODE.",
+            f"{log} has the reason; where the node's kernel or policy forbids it, try the"
+            f" annotation {contract.INIT_IPTABLES_ANNOTATION}.",
         )
     elif waiting.get("reason") in _STARTING:
         yield _not_yet(contract.INIT_CONTAINER, str(waiting.get("reason") or ""))

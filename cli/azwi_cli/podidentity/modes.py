@@ -30,11 +30,6 @@ UNREAD: Final = (
     f"You may not read the webhook's Deployment: its {contract.PROXY_MODE} counts as redirect."
     " Where it is another, say it with --proxy-mode."
 )
-_OF_INIT: Final = frozenset(
-    name
-    for name, (program, _, _) in contract.RESOURCE_ANNOTATIONS.items()
-    if program == "proxy-init"
-)
 
 
 def of_webhook(deployment: Mapping[str, Any]) -> str:
@@ -60,7 +55,11 @@ def chosen(flag: Mode | None, annotations: Mapping[str, str], webhooks: str | No
 
 def annotations(flag: Mode | None, mode: Mode, given: Mapping[str, str]) -> dict[str, str | None]:
     """What a template whose annotations are ``given`` must say for ``mode``; None: not any more."""
-    idle = _OF_INIT if mode is Mode.ENVIRONMENT else {contract.MSI_ENDPOINT_ANNOTATION}
+    idle = (
+        contract.INIT_ANNOTATIONS
+        if mode is Mode.ENVIRONMENT
+        else {contract.MSI_ENDPOINT_ANNOTATION}
+    )
     found: dict[str, str | None] = dict.fromkeys(sorted(idle.intersection(given)))
     if mode is Mode.ENVIRONMENT or flag or contract.MODE_ANNOTATION in given:
         found[contract.MODE_ANNOTATION] = mode
