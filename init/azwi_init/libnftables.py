@@ -11,6 +11,7 @@ import os
 import socket
 import struct
 
+from azwi_common import contract
 from azwi_init import nft
 from azwi_init.errors import InitError, NotApplied, NotSupported, not_permitted
 from azwi_init.rules import Plan
@@ -24,7 +25,10 @@ NLMSG_ERROR = 2
 # NFT_CTX_OUTPUT_* of nftables/libnftables.h
 _JSON = 1 << 4
 _NUMERIC_PRIORITIES = 1 << 8
-_REMEDY = "load the kernel modules nf_tables, nft_chain_nat, nft_redir and nft_nat on the node"
+_REMEDY = (
+    "load the kernel modules nf_tables, nft_chain_nat, nft_redir and nft_nat on the node, or, under"
+    f" gVisor, choose legacy by the annotation {contract.INIT_IPTABLES_ANNOTATION}"
+)
 
 
 class NfTables:

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from azwi_init import findings, nft, routes
 from azwi_init.errors import InitError, NotRedirected
 
-PRIORITIES = {"nft": nft.PRIORITY, "legacy": -100}
-"""Where each backend's NAT chain stands; the kernel asks the lowest first."""
+PRIORITIES = {"nft": nft.PRIORITY, "legacy": -99}
+"""NAT chains below these may decide before ours. Legacy's own chain has -100, and of equal ones the
+kernel first asks the one that was registered last."""
 
 
 def explain(error: NotRedirected, ip: str, backend: str) -> NotRedirected:

@@ -1,5 +1,6 @@
 """A pod as the webhook would make it: redirect, proxy and Entra ID in namespaces of its own."""
 
+import contextlib
 import json
 import sys
 import tempfile
@@ -51,14 +52,8 @@ class RunningPod:
 
 @pytest.fixture(scope="session")
 def running_pod() -> Iterator[RunningPod]:
-    """One pod for all tests of this folder."""
-    if not may_make_pods():
-        pytest.skip("needs root, to make network namespaces of its own")
-    with Pod() as pod, tempfile.TemporaryDirectory(prefix="azwi-test-") as name:
-        folder = Path(name)
-        folder.chmod(0o755)
-        paths = sorted({str(ROOT), sys.prefix, sys.base_prefix})
-        pod.run(program("azwi_demo.readable", *paths), env={"PYTHONPATH": str(ROOT / "demo")})
+    """One pod for all tests of this folder, with the node's metadata service in reach."""
+    with _pod() as (pod, folder):
         node_log = folder / "node.out"
         with node_log.open("wb") as out:
             pod.start(
@@ -67,6 +62,32 @@ def running_pod() -> Iterator[RunningPod]:
         announced = _start_emulator(pod, folder)
         _start_proxy(pod, folder, announced)
         yield RunningPod(pod, announced, folder, node_log)
+
+
+@pytest.fixture
+def ipv6_only_pod() -> Iterator[RunningPod]:
+    """A pod with an IPv6 address alone: no IPv4 route leads anywhere."""
+    with _pod() as (pod, folder):
+        metadata = f"{contract.DEFAULT_METADATA_IP}/32"
+        pod.run(["ip", "address", "delete", metadata, "dev", "lo"])
+        pod.run(["ip", "route", "delete", "unreachable", "default"])
+        pod.run(["ip", "-6", "address", "add", "fd00::2/64", "dev", "lo"])
+        announced = _start_emulator(pod, folder)
+        _start_proxy(pod, folder, announced)
+        yield RunningPod(pod, announced, folder, folder / "node.out")
+
+
+@contextlib.contextmanager
+def _pod() -> Iterator[tuple[Pod, Path]]:
+    """A pod in which every user may read our code, and a folder for its logs."""
+    if not may_make_pods():
+        pytest.skip("needs root, to make network namespaces of its own")
+    with Pod() as pod, tempfile.TemporaryDirectory(prefix="azwi-test-") as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        paths = sorted({str(ROOT), sys.prefix, sys.base_prefix})
+        pod.run(program("azwi_demo.readable", *paths), env={"PYTHONPATH": str(ROOT / "demo")})
+        yield pod, folder
 
 
 def _start_emulator(pod: Pod, folder: Path) -> Mapping[str, Any]:

@@ -159,6 +159,19 @@ def test_a_proxy_whose_own_traffic_comes_back_says_which_uid_it_needs(
         assert "PROXY_UID, 1501" in json.loads(told)["error_description"]
 
 
+def test_in_an_ipv6_only_pod_every_user_gets_tokens_and_instance_metadata_fails_soon(
+    ipv6_only_pod: "RunningPod",
+) -> None:
+    ask = ["curl", "-sS", *HEADER, f"{TOKEN}?resource=https://vault.azure.net"]
+    for uid in (0, 1000, 65534):
+        answer = json.loads(ipv6_only_pod.pod.run(ask, uid=uid, capabilities=()).stdout)
+        assert answer["resource"] == "https://vault.azure.net"
+
+    url = "http://169.254.169.254/metadata/instance?api-version=2021-02-01"
+    refused = json.loads(ipv6_only_pod.curl("--max-time", "5", *HEADER, url))
+    assert "did not accept a connection within 1 s" in refused["error_description"]
+
+
 def test_no_secret_stands_in_any_log(running_pod: "RunningPod") -> None:
     running_pod.curl(*HEADER, f"{TOKEN}?resource=https://vault.azure.net")
     for name in ("proxy.log", "emulator.log"):

@@ -143,7 +143,8 @@ def test_a_kernel_without_nf_tables_has_no_support(
 
     assert str(caught.value) == (
         f"nf_tables does not work here ({os.strerror(said)}): load the kernel modules nf_tables,"
-        " nft_chain_nat, nft_redir and nft_nat on the node."
+        " nft_chain_nat, nft_redir and nft_nat on the node, or, under gVisor, choose legacy by the"
+        " annotation azure.workload.identity/proxy-init-iptables-mode."
     )
 
 

@@ -104,7 +104,11 @@ def test_the_limit_of_legacy_rules_is_an_nft_mesh_that_comes_later(pod: Pod) -> 
     install_mesh(pod, "nft")
     serve_everybody(pod)
 
+    again = pod.init(AZWI_IPTABLES_MODE="legacy", PROXY_PORT="8100")
+
     assert pod.ask() == "mesh"
+    assert again.code == 1
+    assert "table ip nat, chain OUTPUT, priority -100, decides before our rules" in again.sentence
 
 
 def test_the_limit_of_legacy_rules_is_a_jump_put_before_ours_until_the_next_run(pod: Pod) -> None:
