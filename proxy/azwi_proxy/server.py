@@ -90,6 +90,8 @@ class _Protocol(RequestHandler):
         if not waits or (current is not None and is_long_poll(current.raw_path)):
             return False
         self._half_closed = True
+        if not self._messages:
+            self.close()  # once the request in hand is answered, which it may have been just now
         return True
 
     def give_up_if_left(self) -> None:

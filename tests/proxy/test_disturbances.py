@@ -120,6 +120,28 @@ def test_a_token_file_read_while_it_is_written_is_a_503_and_heals(
     assert "Traceback" not in proxy.log
 
 
+def test_long_requests_cost_bounded_memory(emulator: Emulator, start_proxy: StartProxy) -> None:
+    """A form of 16 KB with one character outside the BMP is 64 KB in memory."""
+    proxy = start_proxy(emulator.environment)
+    path, before = TARGET.partition("?")[0], 0
+    for number in range(1100):
+        form = f"resource=https://r{number}.example&x={'x' * 16_000}\U0001f511".encode()
+        assert proxy.ask(path, method="POST", body=form).status == 400  # not declared as a form
+        query = f"{TARGET}&client_idx={number}{'y' * 7_000}"
+        assert proxy.ask(query).status == 400
+        form = f"resource=%20&n={number}&x={'x' * 16_000}\U0001f511".encode()
+        answer = proxy.ask(
+            path,
+            method="POST",
+            headers={"Metadata": "true", "Content-Type": "application/x-www-form-urlencoded"},
+            body=form,
+        )
+        assert answer.status == 400
+        if number == 50:
+            before = resident(proxy.process.pid)
+    assert resident(proxy.process.pid) - before < 8 * 1024 * 1024
+
+
 def test_a_log_that_nobody_reads_stops_neither_tokens_nor_the_end(
     emulator: Emulator, tmp_path: Path
 ) -> None:

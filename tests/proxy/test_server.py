@@ -18,6 +18,7 @@ from azwi_emulator.messages import Fault
 from azwi_proxy import app, server
 from azwi_proxy.settings import Settings
 from azwi_testing import Emulator, Proxy, ServeApp, StartProxy, cold_resource, lasting
+from azwi_testing.apiserver import until
 from azwi_testing.peers import MetadataService, ask_raw, exchange
 
 TOKEN = "/metadata/identity/oauth2/token"
@@ -160,6 +161,17 @@ def test_a_client_that_half_closes_after_its_request_is_answered(
             while piece := connection.recv(65536):
                 reply += piece
         assert reply.count(b"HTTP/1.1 200 ") == 2, reply
+
+
+def test_a_connection_that_its_client_closes_right_after_the_answer_is_let_go(
+    shared: Proxy,
+) -> None:
+    """It looks like one that is half-closed while its answer is on the way."""
+    descriptors = Path(f"/proc/{shared.process.pid}/fd")
+    before = len(list(descriptors.iterdir()))
+    for _ in range(300):
+        assert shared.ask(f"{TOKEN}?resource=%20").status == 400
+    until(lambda: len(list(descriptors.iterdir())) <= before + 2, 10)
 
 
 def test_a_connect_request_makes_no_tunnel(shared: Proxy, imds: MetadataService) -> None:
