@@ -9,7 +9,7 @@ import pytest
 
 from azwi_clients import page
 from azwi_clients.environments import SOURCES
-from azwi_clients.plan import HOST, IDENTITY, MSI, Client, runs_of, told_runs_of
+from azwi_clients.plan import AZURE_MSI, HOST, IDENTITY, MSI, Client, runs_of, told_runs_of
 from azwi_clients.table import CLIENTS
 from azwi_demo.pod import ROOT
 
@@ -73,9 +73,9 @@ def test_the_page_says_which_variables_a_client_honours_or_that_it_needs_the_red
     client: Client,
 ) -> None:
     told = page.FILE.read_text().split("\n## In environment mode\n")[1]
-    _, _, _, *honoured, served = rows_of(client, told)[0][:7]
+    _, _, _, *honoured, served = rows_of(client, told)[0][:8]
     assert [cell == "yes" for cell in honoured] == [
-        variable in client.honours for variable in (IDENTITY, HOST, MSI)
+        variable in client.honours for variable in (IDENTITY, HOST, MSI, AZURE_MSI)
     ]
     needs_it = not client.honours and not client.option
     assert (served == "**needs the redirect**") == needs_it
