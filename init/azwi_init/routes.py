@@ -26,6 +26,8 @@ _TABLE_MAIN, _SCOPE_HOST, _UNICAST = 254, 254, 1
 _UP = 1
 _LOOPBACK_INDEX = 1  # in every network namespace
 _MOST_RULES = 1000
+_FIB_MATCH = 0x2000  # RTM_F_FIB_MATCH: the route as it stands in its table
+_PROTOCOL_AT = 21  # bytes from an answer's start
 _HEADERS = 28  # bytes: nlmsghdr and rtmsg
 
 
@@ -67,7 +69,7 @@ def ensure(ip: str) -> bool:
 
 def remove(ip: str) -> bool:
     """Remove the route that ``ensure`` added; whether there was one."""
-    if ask(ip) is None:  # gVisor: it added none, and would remove anybody's, whatever the protocol
+    if not _keeps_protocols(ip):  # gVisor: it took none of ours, and would remove anybody's
         return False
     refusal = _talk(_RTM_DELROUTE, _ours(ip, b""), _ACK)
     if refusal == errno.EPERM:
@@ -77,6 +79,14 @@ def remove(ip: str) -> bool:
             user=os.geteuid(),
         )
     return refusal == 0
+
+
+def _keeps_protocols(ip: str) -> bool:
+    """Whether this kernel says of a route who made it; Linux does of every one that it finds."""
+    answer = _talk(_RTM_GETROUTE, _route_to(ip, flags=_FIB_MATCH))
+    if isinstance(answer, int):
+        return answer in findings.REFUSALS
+    return answer[_PROTOCOL_AT] != 0
 
 
 def loopback_is_up() -> bool:
@@ -101,10 +111,12 @@ def rules_by_user() -> list[str]:
     return found
 
 
-def _route_to(ip: str, *, protocol: int = 0, kind: int = 0, attributes: bytes = b"") -> bytes:
+def _route_to(
+    ip: str, *, protocol: int = 0, kind: int = 0, flags: int = 0, attributes: bytes = b""
+) -> bytes:
     """An rtmsg for one address."""
     table, scope = (_TABLE_MAIN, _SCOPE_HOST) if protocol else (0, 0)
-    head = struct.pack("=BBBBBBBBI", socket.AF_INET, 32, 0, 0, table, protocol, scope, kind, 0)
+    head = struct.pack("=BBBBBBBBI", socket.AF_INET, 32, 0, 0, table, protocol, scope, kind, flags)
     return head + _attribute(_DST, socket.inet_aton(ip)) + attributes
 
 
