@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 
 from azwi_common import __version__, contract, logs
 from azwi_common import settings as common
-from azwi_init import apply, legacy, nft, proof, routes, rules
+from azwi_init import apply, legacy, nft, proof, routes, rules, sight
 from azwi_init.errors import InitError, NotRedirected
 from azwi_init.settings import Settings
 
@@ -106,15 +106,11 @@ def _prove(settings: Settings, backend: str, user: int | None) -> str:
     try:
         return proof.prove(metadata, settings.proxy_port, user)
     except NotRedirected as error:
-        from azwi_init import sight  # on failure only: a pod's start need not pay for it
-
         raise sight.explain(error, settings.metadata_ip, backend) from error
 
 
 def _warn_of_others(backend: str) -> None:
     """Name what may send other users elsewhere: without SETUID the proof is root's alone."""
-    from azwi_init import sight
-
     if found := sight.unproven(backend):
         log.warning(
             "the redirect is proven for this user only: %s may send other users elsewhere; see that"

@@ -64,10 +64,10 @@ class NfTables:
             raise refused(failure)
         return True
 
-    def rules_of_all(self) -> str:
-        """Every table of this network namespace, as ``nft.chains`` reads it."""
+    def listed(self, command: str) -> str:
+        """What LIST_ALL or LIST_CHAINS lists, as ``nft.chains`` reads it."""
         self._library.nft_ctx_output_set_flags(self._context, _NUMERIC_PRIORITIES)
-        failure = self._run(nft.LIST_ALL)
+        failure = self._run(command)
         self._library.nft_ctx_output_set_flags(self._context, _JSON)
         if failure:
             raise refused(failure)

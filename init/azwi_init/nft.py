@@ -16,6 +16,8 @@ from azwi_init.rules import Plan, Rule
 PRIORITY = -101  # NF_IP_PRI_NAT_DST is -100: the first chain that translates a connection decides
 LIST = "list table ip azwi"
 LIST_ALL = "list ruleset"
+LIST_CHAINS = "list chains"
+"""Without their rules: of 20,000 rules that takes 0.03 s, and LIST_ALL 0.8 s."""
 REMOVE = "table ip azwi\ndelete table ip azwi\n"
 """Removes the table whether or not it is there: the first line makes it, unless it exists."""
 
@@ -49,8 +51,8 @@ def shows(listing: str, plan: Plan) -> bool:
 def chains(listing: str) -> list[Chain]:
     """The chains of others that IPv4 connections pass, out of nft's text for LIST_ALL.
 
-    With priorities as numbers. Text, for libnftables 1.0.6 writes broken JSON where a table of
-    somebody else has flags.
+    Or for LIST_CHAINS; with priorities as numbers. Text, for libnftables 1.0.6 writes broken JSON
+    where a table of somebody else has flags.
     """
     found: list[Chain] = []
     for block in re.split(r"^(?=table )", listing, flags=re.MULTILINE):

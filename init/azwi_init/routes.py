@@ -31,10 +31,10 @@ _PROTOCOL_AT = 21  # bytes from an answer's start
 _HEADERS = 28  # bytes: nlmsghdr and rtmsg
 
 
-def ask(ip: str, uid: int = 0) -> findings.Route | None:
-    """The route to ``ip`` for connections of ``uid``; None where the kernel does not tell."""
-    message = _route_to(ip, attributes=_attribute(_UID, struct.pack("=I", uid)))
-    answer = _talk(_RTM_GETROUTE, message)
+def ask(ip: str, uid: int | None = None) -> findings.Route | None:
+    """The route to ``ip`` for connections of ``uid``, or of our own user; None where unknown."""
+    user = b"" if uid is None else _attribute(_UID, struct.pack("=I", uid))
+    answer = _talk(_RTM_GETROUTE, _route_to(ip, attributes=user))
     if isinstance(answer, int):
         return findings.Route(answer) if answer in findings.REFUSALS else None
     found = _attributes(answer[_HEADERS:])

@@ -30,7 +30,7 @@ def look(ip: str, error: NotRedirected) -> findings.Seen:
         except InitError as problem:
             unread.append(f"not read: {problem.what}")
     return findings.Seen(
-        route=routes.ask(ip, error.user or 0) or _route_by(error),
+        route=routes.ask(ip, error.user) or _route_by(error),
         loopback_up=routes.loopback_is_up(),
         chains=chains,
         unread="; ".join(unread),
@@ -38,23 +38,23 @@ def look(ip: str, error: NotRedirected) -> findings.Seen:
 
 
 def _route_by(error: NotRedirected) -> findings.Route | None:
-    """What the connection itself told of the route: gVisor answers no questions about routes."""
+    """What the connection itself told of the route: gVisor's rtnetlink does not say that there is none."""
     return findings.Route(error.errno) if error.errno in findings.REFUSALS else None
 
 
 def unproven(backend: str) -> list[str]:
     """What may send other users elsewhere than root: NAT chains before ours, ip rules by user."""
     try:
-        chains = findings.before(_native(), PRIORITIES[backend])
+        chains = findings.before(_native(nft.LIST_CHAINS), PRIORITIES[backend])
     except InitError:  # the kernel has no nf_tables, or the image no library for it
         chains = []
     return [*map(str, chains), *routes.rules_by_user()]
 
 
-def _native() -> Sequence[findings.Chain]:
-    from azwi_init import libnftables  # needed for legacy's failures alone, or imported already
+def _native(command: str = nft.LIST_ALL) -> Sequence[findings.Chain]:
+    from azwi_init import libnftables  # only here, as in apply: not every image has the library
 
-    return nft.chains(libnftables.opened().rules_of_all())
+    return nft.chains(libnftables.opened().listed(command))
 
 
 def _legacy() -> Sequence[findings.Chain]:

@@ -85,6 +85,46 @@ def test_a_connection_that_somebody_else_answers_is_no_proof(free_port: int) -> 
         proof.prove(("127.0.0.1", real_metadata_service), free_port)
 
 
+def relay(port: int, answer: Callable[[bytes], bytes]) -> Callable[[socket.socket], None]:
+    """Somebody between, who hands bytes on to the port and makes ``answer`` of what comes back."""
+
+    def hand_on(connection: socket.socket) -> None:
+        with socket.create_connection(("127.0.0.1", port)) as there:
+            there.sendall(connection.recv(16))
+            if given := answer(there.recv(16)):
+                connection.sendall(given)
+            else:
+                connection.recv(1)  # until the other side leaves
+
+    return hand_on
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (lambda _: b"x" * 16, "did not arrive at the proxy's port: it was answered by somebody"),
+        (lambda back: back[:15], "did not arrive at the proxy's port: it was answered by somebody"),
+        (lambda _: b"", "arrived at the proxy's port, but no answer came back"),
+    ],
+)
+@pytest.mark.usefixtures("impatient")
+def test_another_answer_than_the_listeners_is_no_proof(
+    free_port: int, answer: Callable[[bytes], bytes], said: str
+) -> None:
+    with (
+        holder(relay(free_port, answer)) as between,
+        pytest.raises(errors.NotRedirected, match=said),
+    ):
+        proof.prove(("127.0.0.1", between), free_port)
+
+
+def test_bytes_that_somebody_hands_on_both_ways_are_proof() -> None:
+    # Known limit (docs/limits.md): a mesh's own proxy may stand between.
+    port = free_port()
+    with holder(relay(port, lambda back: back)) as between:
+        assert proof.prove(("127.0.0.1", between), port) == BOTH_WAYS
+
+
 def test_a_connection_that_is_refused_is_no_proof(free_port: int) -> None:
     with pytest.raises(errors.NotRedirected, match=r"127\.0\.0\.1:1 did not arrive .*was refused"):
         proof.prove(("127.0.0.1", 1), free_port)
