@@ -4,10 +4,10 @@ import types
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
+from azwi_common.proxy_settings import Settings as ProxySettings
 from azwi_common.settings import Setting, describe
 from azwi_emulator.settings import Settings as EmulatorSettings
 from azwi_init.settings import Settings as InitSettings
-from azwi_proxy.settings import Settings as ProxySettings
 from azwi_webhook.settings import Settings as WebhookSettings
 
 PAGE = Path(__file__).parent.parent / "docs" / "settings.md"

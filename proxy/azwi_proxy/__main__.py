@@ -69,8 +69,8 @@ def _serve(flags: dict[str, str]) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
 
     from azwi_common import logs
+    from azwi_common.proxy_settings import Settings, environment
     from azwi_common.settings import SettingsError, load
-    from azwi_proxy.settings import Settings, environment
 
     try:
         settings = load(Settings, environment(os.environ), flags)

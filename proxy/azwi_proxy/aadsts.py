@@ -43,6 +43,10 @@ class Asked:
     issuer: str = "(unknown)"
     subject: str = "(unknown)"
     audience: str = "(unknown)"
+    host: str = "login.microsoftonline.com"
+    """Where the exchange was sent."""
+    settings: str = "AZURE_AUTHORITY_HOST, HTTPS_PROXY"
+    """What decides on that."""
 
 
 _CREDENTIAL = (
@@ -62,6 +66,10 @@ _TYPE = "The identity must be a user-assigned managed identity or a single-tenan
 _ADMIN = "An administrator of tenant {tenant} must allow this."
 _SECRET = "Entra ID did not see a federated credential in the request: report this as a bug."
 _WAIT = "It heals by itself; the proxy tries again."
+_SOMETHING_ELSE = (
+    "Something other than Entra ID answered for {host}: status {status}, content type {kind}."
+    " Check {settings}, and the firewall in between."
+)
 
 CODES: Mapping[int, Meaning] = {
     70021: Meaning(Kind.PROPAGATION, _CREDENTIAL),
@@ -126,15 +134,22 @@ _DEFAULT_HOLD = 5  # seconds: what msal itself waits after a 429 without Retry-A
 _MAX_HOLD = 600
 
 
-def error_of(status: int, body: str, retry_after: str, asked: Asked) -> errors.TokenError:
+def error_of(
+    status: int, body: str, retry_after: str, asked: Asked, content_type: str = ""
+) -> errors.TokenError:
     """The error for an answer of the token endpoint that is no token.
 
-    ``status`` and ``retry_after`` as they came (the latter perhaps empty), ``body`` as text: JSON
-    from Entra ID itself, anything from a middlebox, and plain text for a 429.
+    ``status`` and the headers as they came (perhaps empty), ``body`` as text: JSON from Entra ID
+    itself, anything from a middlebox, and plain text for a 429.
     """
     hold = _seconds(retry_after)
-    said = _json_object(body)
+    said = json_object(body)
     code = _code(said)
+    if not code and _is_somebody_else(status, said):
+        told = _SOMETHING_ELSE.format(
+            host=asked.host, status=status, settings=asked.settings, kind=_kind(content_type)
+        )
+        return errors.Unavailable(told, reason=f"http_{status}", hold=hold)
     meaning = CODES.get(code) or _by_status(status, said)
     description = _description(status, said, meaning, asked)
     if status == 429 or meaning.kind is Kind.THROTTLED:
@@ -165,8 +180,8 @@ def _refused(
 
 def _by_status(status: int, said: Mapping[str, Any]) -> Meaning:
     """For an answer without a code of the table."""
-    if said.get("error") == "temporarily_unavailable" or not (400 <= status < 500 and said):
-        return Meaning(Kind.TRANSIENT, _WAIT)  # a 4xx without JSON is not Entra ID speaking
+    if said.get("error") == "temporarily_unavailable" or not 400 <= status < 500:
+        return Meaning(Kind.TRANSIENT, _WAIT)
     if status in (408, 429):
         return Meaning(Kind.TRANSIENT, _WAIT)
     return Meaning(Kind.PERMANENT, "")
@@ -188,7 +203,22 @@ def _code(said: Mapping[str, Any]) -> int:
     return int(match[1]) if match else 0
 
 
-def _json_object(body: str) -> Mapping[str, Any]:
+def _is_somebody_else(status: int, said: Mapping[str, Any]) -> bool:
+    """Whether an answer is a block page, a captive portal or a web server, by its form.
+
+    Entra ID says an OAuth error; its gateways answer 408, 429 and 5xx in any form.
+    """
+    return status not in (408, 429) and status < 500 and not isinstance(said.get("error"), str)
+
+
+def _kind(content_type: str) -> str:
+    """A content type as a sentence may hold it."""
+    found = re.match(r"[\w.+-]{1,40}/[\w.+-]{1,40}", content_type, re.ASCII)
+    return found[0] if found else "none"
+
+
+def json_object(body: str) -> Mapping[str, Any]:
+    """The JSON object that an answer is; empty for anything else."""
     try:
         said = json.loads(body, parse_constant=_refuse, parse_float=_finite)
     except (ValueError, RecursionError):

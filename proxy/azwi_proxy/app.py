@@ -15,6 +15,7 @@ from aiohttp import HttpVersion11, web
 from azwi_common import contract
 from azwi_common.log_share import Share
 from azwi_common.logs import short
+from azwi_common.proxy_settings import Settings
 from azwi_proxy import appservice, callers, errors, headers, imds, paths, tokens
 from azwi_proxy.entra import Entra, read_assertion
 from azwi_proxy.identities import Identities, Identity
@@ -22,7 +23,6 @@ from azwi_proxy.metrics import CONTENT_TYPE, Metrics
 from azwi_proxy.paths import Route
 from azwi_proxy.principals import Principals
 from azwi_proxy.replay import Replay
-from azwi_proxy.settings import Settings
 from azwi_proxy.upstream import Upstream, invite
 
 MAX_FORM = 16 * 1024  # bytes; a token request's form is some 200

@@ -17,12 +17,13 @@ import time
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from typing import Any
-from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from azwi_common import __version__, contract
+from azwi_common.proxy_settings import Settings, environment
+from azwi_common.proxy_values import HttpProxy
 from azwi_common.settings import SettingsError, describe, load
 from azwi_proxy import errors, files, probe
-from azwi_proxy.settings import Settings, environment
 from azwi_proxy.trust import Trust
 
 RESOLVE = 5.0  # seconds
@@ -135,13 +136,8 @@ def _login(settings: Settings) -> dict[str, Any]:
 
 def _asked(url: SplitResult, settings: Settings, found: dict[str, Any]) -> dict[str, Any]:
     context = _trust(settings).context()
-    through = settings.forward_proxy(url.hostname or "")
-    via = urlsplit(through) if through else None
-    peer = via or url
-    found["stage"] = "resolve"
-    address = _resolved(peer.hostname or "", peer.port or (80 if via else 443))
-    found["stage"] = "connect"
-    with socket.create_connection(address, CONNECT) as plain:
+    via = settings.forward_proxy(url.geturl())
+    with _connected(url, via, found) as plain:
         plain.settimeout(ANSWER)
         if via:
             _open_tunnel(plain, url, via)
@@ -151,6 +147,21 @@ def _asked(url: SplitResult, settings: Settings, found: dict[str, Any]) -> dict[
             found["stage"] = "answer"
             head = _head(connection, f"HEAD / HTTP/1.1\r\nHost: {url.netloc}\r\n")
             return {"tls": connection.version(), **_skew(head)}
+
+
+def _connected(url: SplitResult, via: HttpProxy | None, found: dict[str, Any]) -> socket.socket:
+    """A connection to the login host, or to the forward proxy on the way, which errors name."""
+    try:
+        found["stage"] = "resolve"
+        peer = (via.host, via.port) if via else (url.hostname or "", url.port or 443)
+        address = _resolved(*peer)
+        found["stage"] = "connect"
+        return socket.create_connection(address, CONNECT)
+    except OSError as error:
+        if via is None:
+            raise
+        reason = "no answer in time" if isinstance(error, TimeoutError) else error.strerror or error
+        raise ValueError(f"the forward proxy {via.host}: {reason}") from error
 
 
 def _trust(settings: Settings) -> Trust:
@@ -181,15 +192,17 @@ def _resolved(host: str, port: int) -> tuple[str, int]:
     return str(found[0][0]), port
 
 
-def _open_tunnel(plain: socket.socket, url: SplitResult, via: SplitResult) -> None:
-    where = f"{url.hostname}:{url.port or 443}"
+def _open_tunnel(plain: socket.socket, url: SplitResult, via: HttpProxy) -> None:
+    where = url.netloc if url.port else f"{url.netloc}:443"
     lines = f"CONNECT {where} HTTP/1.1\r\nHost: {where}\r\n"
-    if via.username:
-        pair = f"{unquote(via.username)}:{unquote(via.password or '')}".encode()
-        lines += f"Proxy-Authorization: Basic {base64.b64encode(pair).decode()}\r\n"
-    status = [*_head(plain, lines, more="\r\n").split(), b"", b""][1]
+    if via.authorization:
+        lines += f"Proxy-Authorization: {via.authorization}\r\n"
+    version, status, *_ = [*_head(plain, lines, more="\r\n").split(), b"", b""]
+    if not version.startswith(b"HTTP/1."):
+        raise ValueError(f"the forward proxy {via.host} sent an answer that is not HTTP")
     if status != b"200":
-        raise ValueError(f"the forward proxy {via.hostname} answers {status.decode('ascii', '?')}")
+        code = status.decode("ascii", "replace")
+        raise ValueError(f"the forward proxy {via.host} answers {code}")
 
 
 def _head(connection: socket.socket, lines: str, more: str = _CLOSE) -> bytes:

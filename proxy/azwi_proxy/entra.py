@@ -11,20 +11,26 @@ import binascii
 import contextlib
 import json
 import logging
-from collections.abc import Mapping
+import traceback
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import msal
 
-from azwi_proxy import aadsts, errors, files, tokens, transport
+from azwi_common import contract
+from azwi_common.proxy_settings import Settings
+from azwi_proxy import aadsts, deadline, errors, files, tokens, transport
 from azwi_proxy.identities import Identity
-from azwi_proxy.settings import Settings
 
 WHOLE = 10.0  # seconds for an exchange, retry and name resolution included: SDKs give up at 30
 RETRY_LEFT = 3.0  # seconds that must be left for a second try to make sense
 AT_ONCE = 256  # exchanges; 20 new ones a second that hang for 10 s each are 200
 NOT_BEFORE = 300  # seconds: IMDS dates its tokens back by five minutes
 SAME_CLOCK = 60  # seconds that Entra ID's clock may differ for a token's own times to be believed
+
+_OF_MSAL = ", ".join((contract.AUTHORITY_HOST, contract.TENANT_ID, contract.CLIENT_ID))
 
 log = logging.getLogger("azwi_proxy.entra")
 
@@ -51,23 +57,21 @@ class Entra:
             raise errors.Busy(f"{AT_ONCE} tokens are being fetched already: try again")
         self._busy += 1
         try:
-            async with asyncio.timeout(WHOLE):
+            async with deadline.Deadline(WHOLE):
                 return await self._exchange(identity, scope)
         except TimeoutError as error:
-            raise errors.Unavailable(
-                f"{self._transport.peer} did not answer within {WHOLE:.0f} s.", reason="timeout"
-            ) from error
+            raise self._transport.silent(WHOLE) from error
         finally:
             self._busy -= 1
 
     async def _exchange(self, identity: Identity, scope: str) -> tokens.Token:
         """Two tries at most; the second where a failure says that it may help at once."""
-        deadline = asyncio.get_running_loop().time() + WHOLE
+        ends = asyncio.get_running_loop().time() + WHOLE
         for last_try in (False, True):
             try:
                 return await self._acquire(identity, scope)
             except (errors.StaleAssertion, transport.Interrupted) as error:
-                left = deadline - asyncio.get_running_loop().time()
+                left = ends - asyncio.get_running_loop().time()
                 if last_try or left < RETRY_LEFT:
                     raise
                 log.info("one more try", extra={"fields": {"reason": error.reason}})
@@ -75,22 +79,34 @@ class Entra:
 
     async def _acquire(self, identity: Identity, scope: str) -> tokens.Token:
         """Read the file, exchange what it holds, date the token."""
-        assertion = read_assertion(self._settings.token_file)
+        with _part("the service account token", contract.FEDERATED_TOKEN_FILE):
+            assertion = read_assertion(self._settings.token_file)
         http = transport.Client()
         await asyncio.sleep(0)  # here and below: what is stored is answered in between
-        application = self._application(identity, assertion, http)
-        await asyncio.sleep(0)
-        with contextlib.suppress(transport.NotYet):
-            application.acquire_token_for_client([scope])
-        del application  # 25 KB, which an exchange that hangs would hold
-        await asyncio.sleep(0)
+        with _part("msal's request", _OF_MSAL):
+            application = self._application(identity, assertion, http)
+            await asyncio.sleep(0)
+            with contextlib.suppress(transport.NotYet):
+                application.acquire_token_for_client([scope])
+            del application  # 25 KB, which an exchange that hangs would hold
+            await asyncio.sleep(0)
         sent = tokens.now()
-        try:
-            http.answer = await self._transport.send(http.request)
-        except transport.Answered as said:
-            raise _error_of(said, _asked(identity, scope, assertion)) from None
-        application = self._application(identity, assertion, http)
-        return _token(application.acquire_token_for_client([scope]), sent)
+        with _part("the call", self._transport.concerns):
+            try:
+                http.answer = await self._transport.send(http.request)
+            except transport.Answered as said:
+                raise self._error_of(said, _asked(identity, scope, assertion)) from None
+        with _part("msal's reading of the answer", _OF_MSAL):
+            application = self._application(identity, assertion, http)
+            return _token(application.acquire_token_for_client([scope]), sent)
+
+    def _error_of(self, said: transport.Answered, asked: aadsts.Asked) -> errors.TokenError:
+        asked = replace(asked, host=self._transport.peer, settings=self._transport.concerns)
+        given = said.status, said.text, said.retry_after
+        error = aadsts.error_of(*given, asked, said.content_type)
+        if said.status >= 500 and isinstance(error, errors.Unavailable) and not error.hold:
+            return transport.Interrupted(error.description, reason=error.reason)
+        return error
 
     def _application(
         self, identity: Identity, assertion: str, http: transport.Client
@@ -106,12 +122,30 @@ class Entra:
         )
 
 
+@contextlib.contextmanager
+def _part(name: str, settings: str) -> Iterator[None]:
+    """Make an unforeseen exception a failure that is remembered, and name part and settings.
+
+    Otherwise each request would raise it again, and burn the allowance of exchanges.
+    """
+    try:
+        yield
+    except errors.ProxyError:
+        raise
+    except Exception as error:
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        where = f"{Path(place.filename).name}:{place.lineno}"
+        raise errors.BrokenExchange(name, settings, type(error).__name__, where) from error
+
+
 def read_assertion(path: str) -> str:
     """The service account token in ``path``; raises errors.Unavailable that names what is wrong."""
     try:
         with files.regular(path) as file:
             text = file.read(64 * 1024).decode("ascii").strip()
     except (OSError, UnicodeDecodeError) as error:
+        if files.exhausted(error):
+            raise files.no_descriptors() from error
         reason = error.strerror if isinstance(error, OSError) else "it is not a token"
         raise _token_file(path, f"cannot be read: {(reason or str(error)).lower()}") from error
     if not text:
@@ -176,10 +210,3 @@ def _said(claims: Mapping[str, Any]) -> tokens.Said:
         else "",
         readable=bool(claims),
     )
-
-
-def _error_of(said: transport.Answered, asked: aadsts.Asked) -> errors.TokenError:
-    error = aadsts.error_of(said.status, said.text, said.retry_after, asked)
-    if said.status >= 500 and isinstance(error, errors.Unavailable) and not error.hold:
-        return transport.Interrupted(error.description, reason=error.reason)
-    return error

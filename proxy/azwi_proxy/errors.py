@@ -155,6 +155,14 @@ class Broken(ProxyError):
         super().__init__("azwi-proxy failed on this request; its log says how")
 
 
+class UpstreamUnreadable(ProxyError):
+    """The real metadata service sent what cannot be passed on as it is."""
+
+    status = 502
+    error = "bad_gateway"
+    reason = "imds_bad_answer"
+
+
 class UpstreamUnreachable(ProxyError):
     """The real metadata service did not answer."""
 
@@ -182,6 +190,24 @@ class Unavailable(TokenError):
         self.hold = hold
         """Seconds for which Entra ID asked not to be called (its Retry-After)."""
         super().__init__(description)
+
+
+class BrokenExchange(TokenError):
+    """A bug, or a setting that nobody foresaw: an exception that is none of these.
+
+    Remembered as any failure. It names the part that failed and the settings that it goes by.
+    """
+
+    status = 500
+    error = "internal_error"
+    reason = "bug"
+    remember = (3.0, 6.0)
+
+    def __init__(self, part: str, settings: str, kind: str, place: str) -> None:
+        super().__init__(
+            f"azwi-proxy failed on this token in {part} ({kind} in {place})."
+            f" Check {settings}; if they are right, report this as a bug."
+        )
 
 
 class Throttled(Unavailable):

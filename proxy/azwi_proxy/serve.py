@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import ctypes
 import functools
 import gc
 import logging
@@ -12,13 +13,16 @@ import threading
 
 import uvloop
 
-from azwi_common import __version__
+from azwi_common import __version__, contract
+from azwi_common.proxy_settings import Settings
 from azwi_proxy import app as application
 from azwi_proxy import errors, server
-from azwi_proxy.settings import Settings
 
 IN_FLIGHT = 11.0  # seconds; an exchange takes 10 at most
 CLOSING = 1.0  # seconds; everything worth finishing has been finished by then
+
+PR_SET_DUMPABLE = 4
+"""Of <linux/prctl.h>."""
 
 log = logging.getLogger("azwi_proxy")
 
@@ -29,6 +33,8 @@ def run(settings: Settings) -> int:
     for name in ("aiohttp", "asyncio", "msal", "urllib3"):
         logging.getLogger(name).setLevel(logging.WARNING)
     _raise_descriptor_limit()
+    _prevent_core_dumps()
+    _warn_of(settings)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         code = runner.run(_serve(settings))
         # Closing the loop waits for name lookups, which nothing ends: half a minute without DNS.
@@ -43,6 +49,23 @@ def _raise_descriptor_limit() -> None:
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     with contextlib.suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+def _prevent_core_dumps() -> None:
+    """A core would hold tokens and assertions.
+
+    A pattern that begins with a pipe (systemd-coredump, apport) ignores the limit, but not this.
+    """
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    with contextlib.suppress(OSError, AttributeError):  # a C library without prctl
+        ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
+
+
+def _warn_of(settings: Settings) -> None:
+    """Tell what is set and has no effect."""
+    for entry in settings.no_proxy.ignored:
+        fields = {"entry": entry[:100], "forms": "host, .domain, *.domain, address, network, *"}
+        log.warning(f"{contract.NO_PROXY}: an entry is ignored", extra={"fields": fields})
 
 
 async def _serve(settings: Settings) -> int:

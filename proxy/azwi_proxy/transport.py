@@ -6,28 +6,23 @@ becomes one of ``errors`` here, with a sentence that names the host.
 """
 
 import asyncio
-import errno
 import json
 import os
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Never
+from typing import Any
 from urllib.parse import urlsplit
 
 import aiohttp
-from aiohttp.client_proto import ResponseHandler
-from aiohttp.client_reqrep import ConnectionKey
 from yarl import URL
 
 from azwi_common import __version__, contract
-from azwi_proxy import errors
-from azwi_proxy.settings import Settings
+from azwi_common.proxy_settings import Settings
+from azwi_proxy import aadsts, connecting, errors, files
 from azwi_proxy.trust import Trust
 
-WHOLE = 10.0  # seconds for a request, name resolution included: SDKs give up at 30
 CONNECT = 3.0  # seconds for a TCP connection
-RESOLVE = 5.0  # seconds for a name: one round over two servers by resolv.conf's defaults
 MAX_ANSWER = 256 * 1024  # bytes; a token is 2 KB
 LONGEST = 366 * 86400  # seconds of life; real tokens have 28 h at most
 
@@ -37,10 +32,11 @@ class Interrupted(errors.Unavailable):
 
 
 class Answered(Exception):
-    """An answer that is not 200."""
+    """An answer that holds no token: another status than 200, or no JSON."""
 
-    def __init__(self, status: int, text: str, retry_after: str) -> None:
+    def __init__(self, status: int, text: str, retry_after: str, content_type: str) -> None:
         self.status, self.text, self.retry_after = status, text, retry_after
+        self.content_type = content_type
         super().__init__(f"status {status}")
 
 
@@ -102,41 +98,26 @@ class Client:
         return self.answer
 
 
-def _essence(text: str) -> str:
-    """What msal is to read of a success; members of an odd form make it raise anything."""
-    said = json.loads(text)
-    token, lifetime = said["access_token"], int(said["expires_in"])
-    if not (isinstance(token, str) and token and 0 < lifetime < LONGEST):
-        raise ValueError("no token, or no lifetime")
+def _essence(said: Mapping[str, Any]) -> str:
+    """What msal is to read of a success; members of an odd form make it raise anything.
+
+    ValueError ends a sentence that starts with the host.
+    """
+    token = said.get("access_token")
+    if not (isinstance(token, str) and token):
+        raise ValueError("sent an answer that holds no token (access_token)")
+    lifetime = _whole_seconds(said.get("expires_in"))
+    if not 0 < lifetime < LONGEST:
+        raise ValueError("sent a token without a lifetime that can be used (expires_in)")
     return json.dumps({"token_type": "Bearer", "access_token": token, "expires_in": lifetime})
 
 
-class _Resolver(aiohttp.ThreadedResolver):
-    """Name resolution that gives up: getaddrinfo itself may take half a minute."""
-
-    async def resolve(self, *args: Any, **kwargs: Any) -> list[Any]:
-        try:
-            async with asyncio.timeout(RESOLVE):
-                return await super().resolve(*args, **kwargs)
-        except TimeoutError as error:
-            raise OSError(errno.ETIMEDOUT, f"no answer from DNS within {RESOLVE:.0f} s") from error
-        except UnicodeError as error:  # a label that is empty or longer than 63
-            raise OSError(errno.EINVAL, "it is not a valid host name") from error
-
-
-class _Connector(aiohttp.TCPConnector):
-    """Cuts a connection that is given up.
-
-    aiohttp would say goodbye, and the loop wait half a minute for Entra ID's: while it hangs, six
-    hundred such connections beside the two hundred in use.
-    """
-
-    def _release(
-        self, key: ConnectionKey, protocol: ResponseHandler, *, should_close: bool = False
-    ) -> None:
-        if should_close:
-            protocol.abort()
-        super()._release(key, protocol, should_close=should_close)
+def _whole_seconds(given: Any) -> int:
+    """``3599``, ``"3599"`` or ``"3599.0"`` as seconds; 0 for what is no number."""
+    try:
+        return int(float(given)) if isinstance(given, str | int | float) else 0
+    except (ValueError, OverflowError):  # not a number, NaN, or infinite
+        return 0
 
 
 async def _give_way(*_: object) -> None:
@@ -149,17 +130,19 @@ class Transport:
 
     def __init__(self, settings: Settings) -> None:
         proxied = settings.token_proxy
+        base = proxied or settings.authority
         self._base = proxied or ""
-        self._sni = settings.token_proxy_sni or None
-        host = urlsplit(proxied or settings.authority)
-        through = settings.forward_proxy(host.hostname or "")
-        self._proxy = URL(through) if through else None
+        self._sni = settings.token_proxy_sni
+        self._proxy = settings.forward_proxy(base)
         if proxied:
             self._trust = Trust(settings.token_proxy_ca_file, settings.token_proxy_ca_data)
         else:
             self._trust = Trust(settings.requests_ca_bundle or settings.ssl_cert_file)
-        self.peer = host.netloc
+        self.peer = urlsplit(base).netloc
         """Whom a failure is about: host, and port where it is not 443."""
+        named = contract.KUBERNETES_TOKEN_PROXY if proxied else contract.AUTHORITY_HOST
+        self.concerns = f"{named}, {contract.HTTPS_PROXY}"
+        """The settings that say where a request goes."""
 
     async def start(self) -> None:
         """Open the session; raises errors.Unavailable where a CA file cannot be used."""
@@ -167,12 +150,13 @@ class Transport:
         steps = aiohttp.TraceConfig()
         steps.on_connection_create_start.append(_give_way)
         steps.on_connection_create_end.append(_give_way)
+        self._connector = connecting.Connector()
         self._session = aiohttp.ClientSession(
-            # No limit of its own: ``entra`` has one.
-            connector=_Connector(limit=0, resolver=_Resolver()),
+            connector=self._connector,
             trace_configs=[steps],
             headers={"User-Agent": f"{contract.SERVER_NAME}/{__version__}"},
-            timeout=aiohttp.ClientTimeout(total=WHOLE, sock_connect=CONNECT),
+            # ``entra`` limits the whole: a timer here would not count what came during a freeze.
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT),
             cookie_jar=aiohttp.DummyCookieJar(),
         )
 
@@ -181,7 +165,10 @@ class Transport:
         await self._session.close()
 
     async def send(self, request: Request) -> Response:
-        """Send an exchange; raises Answered for another status than 200, or errors.Unavailable."""
+        """Send an exchange; raises Answered for what holds no token, or errors.Unavailable."""
+        through, credentials = self._proxy, None
+        if through and through.authorization:
+            credentials = {"Proxy-Authorization": through.authorization}
         try:
             async with self._session.post(
                 URL(self._address(request.url), encoded=True),
@@ -189,12 +176,13 @@ class Transport:
                 headers=dict(request.headers),
                 ssl=self._trust.context(),
                 server_hostname=self._sni,
-                proxy=self._proxy,
+                proxy=through and URL(through.url),
+                proxy_headers=credentials,  # aiohttp's own spelling of them is Latin-1
                 allow_redirects=False,  # an assertion goes to the configured host, or nowhere
             ) as response:
                 return await self._read(response)
         except (aiohttp.ClientError, OSError) as error:  # TimeoutError is an OSError
-            self._raise(error)
+            raise self._failure(error) from error
 
     def _address(self, url: str) -> str:
         if not self._base:
@@ -206,25 +194,44 @@ class Transport:
         async for chunk in response.content.iter_any():
             body += chunk
             if len(body) > MAX_ANSWER:
-                raise self._unavailable("sent an answer that is too large", "bad_answer")
+                told = self._sentence("sent an answer that is too large")
+                raise errors.Unavailable(told, reason="bad_answer")
         text = body.decode("utf-8", "replace")
-        if response.status != 200:
-            raise Answered(response.status, text, response.headers.get("Retry-After", ""))
+        said = aadsts.json_object(text)
+        if response.status != 200 or not said:
+            given = response.headers
+            kind = given.get("Content-Type", "")
+            raise Answered(response.status, text, given.get("Retry-After", ""), kind)
         try:
-            return Response(200, _essence(text), {})
-        except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
-            raise self._unavailable("sent an answer that holds no token", "bad_answer") from error
+            return Response(200, _essence(said), {})
+        except ValueError as error:
+            raise errors.Unavailable(self._sentence(str(error)), reason="bad_answer") from error
 
-    def _raise(self, error: Exception) -> Never:
+    def silent(self, seconds: float) -> errors.Unavailable:
+        """The error for a peer that did not answer in so many seconds."""
+        told = self._sentence(f"did not answer within {seconds:.0f} s")
+        return errors.Unavailable(told, reason="timeout")
+
+    def _failure(self, error: Exception) -> errors.Unavailable:
         """The one place where failures of the network become ours."""
-        told, reason = _told(error)
+        cause = error.cause if isinstance(error, connecting.TunnelFailed) else error
+        if files.exhausted(cause):
+            return files.no_descriptors()
+        told, reason = _told(cause)
+        made: type[errors.Unavailable] = errors.Unavailable
         if reason in ("reset", "bad_answer"):
-            raise Interrupted(f"{self.peer} {told}.", reason=reason) from error
-        raise self._unavailable(told, reason) from error
+            self._connector.forget_idle()
+            made = Interrupted
+        if cause is error:
+            return made(self._sentence(told), reason=reason)
+        assert self._proxy  # there is no tunnel without
+        via = f"{self._proxy.host}:{self._proxy.port} ({contract.HTTPS_PROXY})"
+        told = f"The forward proxy {via}, on the way to {self.peer}, {told}."
+        return made(told, reason="forward_proxy")
 
-    def _unavailable(self, told: str, reason: str) -> errors.Unavailable:
-        through = f" (through the proxy {self._proxy.host})" if self._proxy else ""
-        return errors.Unavailable(f"{self.peer} {told}{through}.", reason=reason)
+    def _sentence(self, told: str) -> str:
+        through = f" (through the forward proxy {self._proxy.host})" if self._proxy else ""
+        return f"{self.peer} {told}{through}."
 
 
 # The first that matches: what happened, as the end of a sentence that starts with the host, and the
@@ -238,18 +245,12 @@ _FAILURES: tuple[tuple[type[Exception], str, str], ...] = (
     ),
     (aiohttp.ClientSSLError, "did not complete the TLS handshake", "tls"),
     (ssl.SSLError, "did not complete the TLS handshake", "tls"),
-    (aiohttp.ClientHttpProxyError, "was refused by the forward proxy: {detail}", "forward_proxy"),
-    (
-        aiohttp.ClientProxyConnectionError,
-        "is behind a forward proxy that cannot be reached: {detail}",
-        "forward_proxy",
-    ),
+    (aiohttp.ClientHttpProxyError, "refused the connection: {detail}", "forward_proxy"),
     (
         aiohttp.ConnectionTimeoutError,
         f"did not accept a connection within {CONNECT:.0f} s",
         "timeout",
     ),
-    (TimeoutError, f"did not answer within {WHOLE:.0f} s", "timeout"),
     (aiohttp.ClientConnectorError, "cannot be connected to: {detail}", "connect"),
     (aiohttp.ClientResponseError, "sent an answer that is not HTTP", "bad_answer"),
     (aiohttp.ClientPayloadError, "sent an answer that is cut short", "bad_answer"),

@@ -29,6 +29,8 @@ class Trust:
             self._reload()
         except (OSError, ValueError, ssl.SSLError) as error:
             if self._context is None:
+                if files.exhausted(error):
+                    raise files.no_descriptors() from error
                 source = f"file {self._file}" if self._file else "text"
                 raise errors.Unavailable(
                     f"The CA {source} cannot be used: {_reason(error)}.", reason="ca_file"

@@ -7,10 +7,10 @@ import pytest
 import yaml
 
 from azwi_common import contract, sidecar
+from azwi_common.proxy_settings import Settings as ProxySettings
 from azwi_common.settings import load
 from azwi_common.sidecar import Choices
 from azwi_init.settings import Settings as InitSettings
-from azwi_proxy.settings import Settings as ProxySettings
 
 EXAMPLE = Path(__file__).parents[2] / "manifests/examples/by-hand.yaml"
 GUID = "00000000-0000-0000-0000-000000000000"

@@ -10,11 +10,11 @@ from urllib.parse import unquote
 
 from azwi_common import contract
 from azwi_common.identities import IdentityMap
+from azwi_common.proxy_settings import Settings
 from azwi_common.settings import SettingsError, describe, load, parse
 from azwi_proxy import aadsts, appservice, errors, imds, paths
 from azwi_proxy.identities import Identities
 from azwi_proxy.paths import Route
-from azwi_proxy.settings import Settings
 from azwi_testing.readings import names_identity
 from azwi_webhook import review
 from azwi_webhook.errors import BadCall

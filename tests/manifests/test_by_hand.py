@@ -7,9 +7,9 @@ import pytest
 import yaml
 
 from azwi_common import contract
+from azwi_common.proxy_settings import Settings as ProxySettings
 from azwi_common.settings import describe, load
 from azwi_init.settings import Settings as InitSettings
-from azwi_proxy.settings import Settings as ProxySettings
 
 EXAMPLE = Path(__file__).parents[2] / "manifests/examples/by-hand.yaml"
 

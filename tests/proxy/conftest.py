@@ -5,10 +5,10 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 
 import pytest
 
+from azwi_common.proxy_settings import Settings
 from azwi_common.settings import load
 from azwi_proxy import app as application
 from azwi_proxy import server
-from azwi_proxy.settings import Settings
 from azwi_testing import Emulator, Proxy, ServeApp, launch, wait_for_port
 from azwi_testing.peers import MetadataService
 

@@ -14,13 +14,13 @@ from urllib.parse import quote
 import pytest
 from aiohttp.test_utils import make_mocked_request
 
+from azwi_common.proxy_settings import Settings
 from azwi_common.settings import load
 from azwi_emulator.directory import principal_id
 from azwi_emulator.messages import Fault
 from azwi_proxy import app as application
 from azwi_proxy import errors, tokens
 from azwi_proxy.identities import Identity
-from azwi_proxy.settings import Settings
 from azwi_testing import Answer, Emulator, Proxy, StartProxy, cold_resource
 from azwi_testing.peers import ForwardProxy, MetadataService, ask_raw, exchange
 

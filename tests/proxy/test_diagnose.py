@@ -13,8 +13,10 @@ from typing import Any
 import pytest
 
 from azwi_common import contract
+from azwi_common.proxy_values import HttpProxy
 from azwi_proxy import diagnose
 from azwi_testing import Emulator, Proxy, free_port, plain_environment
+from azwi_testing.peers import ForwardProxy
 
 SECRET = "a-secret-of-16-and-more"
 
@@ -231,6 +233,34 @@ def test_a_forward_proxy_is_used_and_its_refusal_told(
     host = environ[contract.AUTHORITY_HOST].removeprefix("https://").rstrip("/")
     assert asked[0].startswith(f"CONNECT {host} HTTP/1.1\r\n".encode())
     assert "answers 403" in found["problem"]
+
+
+@pytest.mark.parametrize(
+    ("proxy", "stage", "problem"),
+    [
+        ("http://proxy.invalid:3128", "resolve", "the forward proxy proxy.invalid: "),
+        (f"http://127.0.0.1:{free_port()}", "connect", "the forward proxy 127.0.0.1: connection"),
+    ],
+    ids=["no name", "no listener"],
+)
+def test_a_forward_proxy_that_cannot_be_reached_is_named_in_place_of_the_login_host(
+    environ: dict[str, str], proxy: str, stage: str, problem: str
+) -> None:
+    found = seen(environ, **{contract.HTTPS_PROXY: proxy})["login"]
+    assert found["stage"] == stage
+    assert found["problem"].startswith(problem)
+
+
+def test_a_forward_proxy_gets_the_very_credentials_that_the_proxy_sends(
+    environ: dict[str, str],
+) -> None:
+    with ForwardProxy(1, refuse="407 Proxy Authentication Required") as refusing:
+        address = f"http://j%C3%BCrgen:p%E2%82%AC@127.0.0.1:{refusing.port}"
+        seen(environ, **{contract.HTTPS_PROXY: address})
+        assert refusing.tunnels[0].authorization == HttpProxy(address).authorization
+        refusing.garbage = b"SSH-2.0-OpenSSH_9.2\r\n\r\n"
+        found = seen(environ, **{contract.HTTPS_PROXY: address})["login"]
+    assert found["problem"] == "the forward proxy 127.0.0.1 sent an answer that is not http"
 
 
 def test_it_says_whether_its_user_is_exempt_from_the_redirect(

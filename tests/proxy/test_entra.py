@@ -1,8 +1,11 @@
 """Exchanges against the emulator, with everything that can go wrong on the way to Entra ID."""
 
 import asyncio
+import base64
+import itertools
 import json
 import os
+import resource
 import shutil
 import socket
 import threading
@@ -14,6 +17,7 @@ from pathlib import Path
 import pytest
 import uvloop
 
+from azwi_common.proxy_settings import Settings
 from azwi_common.settings import load
 from azwi_emulator.messages import (
     AccessTokenShape,
@@ -24,7 +28,6 @@ from azwi_emulator.messages import (
 from azwi_proxy import entra, errors, tokens, transport
 from azwi_proxy.entra import Entra
 from azwi_proxy.identities import Identity
-from azwi_proxy.settings import Settings
 from azwi_testing import (
     Answer,
     Emulator,
@@ -504,11 +507,196 @@ def test_a_forward_proxy_that_refuses_is_a_503_without_its_password(
         proxy = start_proxy(emulator.environment, "--log-level=debug", HTTPS_PROXY=address)
         answered = proxy.token()
     assert answered.status == 503
-    _says(answered, "forward proxy", f"status {refuse[:3]}" if refuse else "cannot be reached")
+    _says(answered, "forward proxy", f"status {refuse[:3]}" if refuse else "connection refused")
     for secret in ("hunter2", "bWU6aHVudGVyMg"):
         assert secret not in proxy.log
         assert secret not in answered.body.decode()
     assert not emulator.control.exchanges()
+
+
+@pytest.mark.parametrize(
+    ("credentials", "sent"),
+    [
+        ("me:p%E2%82%AC", "me:p€"),
+        ("me:p€", "me:p€"),
+        ("j%C3%BCrgen:gr%C3%BC%C3%9Fe", "jürgen:grüße"),
+        ("me:a%3Ab", "me:a:b"),
+        ("me", "me:"),
+    ],
+)
+def test_credentials_of_a_forward_proxy_are_sent_as_utf8(
+    emulator: Emulator,
+    start_proxy: StartProxy,
+    onward: ForwardProxy,
+    credentials: str,
+    sent: str,
+) -> None:
+    address = f"http://{credentials}@127.0.0.1:{onward.port}"
+    proxy = start_proxy(emulator.environment, HTTPS_PROXY=address)
+    assert proxy.token().status == 200
+    given = onward.tunnels[0].authorization.removeprefix("Basic ")
+    assert base64.b64decode(given).decode() == sent
+
+
+def test_a_forward_proxy_that_does_not_resolve_is_named_and_not_the_login_host(
+    emulator: Emulator, start_proxy: StartProxy
+) -> None:
+    proxy = start_proxy(emulator.environment, HTTPS_PROXY="http://me:hunter2@proxy.invalid:3128")
+    answered = proxy.token()
+    assert answered.status == 503
+    _says(answered, "forward proxy proxy.invalid:3128 (HTTPS_PROXY)", "does not resolve")
+
+
+def test_a_forward_proxy_that_answers_garbage_is_named_and_not_the_login_host(
+    emulator: Emulator, start_proxy: StartProxy, onward: ForwardProxy
+) -> None:
+    onward.garbage = b"SSH-2.0-OpenSSH_9.2\r\n\r\n"
+    proxy = start_proxy(emulator.environment, HTTPS_PROXY=f"http://127.0.0.1:{onward.port}")
+    answered = proxy.token()
+    assert answered.status == 503
+    via = f"The forward proxy 127.0.0.1:{onward.port} (HTTPS_PROXY)"
+    _says(answered, via, "sent an answer that is not HTTP")
+
+
+def test_a_login_host_behind_a_forward_proxy_is_named_for_what_it_does_wrong_itself(
+    emulator: Emulator, start_proxy: StartProxy, onward: ForwardProxy
+) -> None:
+    proxy = start_proxy(emulator.environment, HTTPS_PROXY=f"http://127.0.0.1:{onward.port}")
+    emulator.control.fault(Fault(kind="untrusted"))
+    answered = proxy.token()
+    host = emulator.announced["authorityHost"].removeprefix("https://").rstrip("/")
+    assert answered.json["error_description"].startswith(
+        f"{host} has a certificate that is not trusted"
+    )
+
+
+# --- Somebody else answers ------------------------------------------------------------------------
+
+BLOCKED = "<html><h1>Access denied by policy</h1></html>"
+
+
+@pytest.mark.parametrize("status", [200, 301, 302, 401, 403, 404, 407, 418])
+def test_a_block_page_is_told_as_somebody_elses_answer(
+    shared: Proxy, emulator: Emulator, status: int
+) -> None:
+    page = Fault(kind="answer", status=status, body=BLOCKED, content_type="text/html; charset=x")
+    emulator.control.fault(page)
+    answered = shared.token(cold_resource(), client_id=_client())
+    assert (answered.status, answered.headers["Retry-After"]) == (503, "2")
+    host = emulator.announced["authorityHost"].removeprefix("https://").rstrip("/")
+    _says(
+        answered,
+        f"Something other than Entra ID answered for {host}",
+        f"status {status}, content type text/html.",
+        "AZURE_AUTHORITY_HOST, HTTPS_PROXY, and the firewall",
+    )
+    assert "heals" not in answered.json["error_description"]
+    assert "denied" not in shared.log
+
+
+# --- Connections that are dead, and a process that stands still -----------------------------------
+
+
+def test_kept_connections_that_a_firewall_dropped_cost_no_request(
+    emulator: Emulator, start_proxy: StartProxy, tmp_path: Path
+) -> None:
+    """Twelve of them cost six requests when the second try took a kept connection too."""
+    dropped = threading.Event()
+    together = threading.Barrier(12)
+    token = answer(b'{"access_token":"t","expires_in":3600}')
+
+    def script(seen: Seen, connection: socket.socket) -> None:
+        if not dropped.is_set():
+            together.wait(20)
+            connection.sendall(token)
+            dropped.wait(20)
+            connection.recv(1)  # a request that comes on a connection that is forgotten
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+            connection.close()
+            raise ConnectionResetError
+        connection.sendall(token)
+
+    context, ca_file = self_signed(tmp_path)
+    with MetadataService(context) as authority:
+        authority.script = script
+        proxy = start_proxy(
+            emulator.environment,
+            AZURE_AUTHORITY_HOST=f"https://127.0.0.1:{authority.port}",
+            SSL_CERT_FILE=ca_file,
+        )
+        with ThreadPoolExecutor(12) as pool:
+            asked = [pool.submit(proxy.token, cold_resource()) for _ in range(12)]
+            assert {answered.result().status for answered in asked} == {200}
+        dropped.set()
+        assert [proxy.token(cold_resource()).status for _ in range(12)] == [200] * 12
+
+
+def test_an_answer_that_came_while_the_process_stood_still_counts(
+    emulator: Emulator, serve_app: ServeApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(entra, "WHOLE", 1.5)
+    emulator.control.fault(Fault(kind="latency", seconds=1))
+
+    async def frozen() -> int:
+        async with serve_app(emulator.environment) as port:
+            line = f"GET /metadata/identity/oauth2/token?resource={cold_resource()}"
+            asking = asyncio.create_task(asyncio.to_thread(ask_raw, port, line, "Metadata: true"))
+            await asyncio.to_thread(until, emulator.control.exchanges)
+            time.sleep(3)  # noqa: ASYNC251  # the whole process stands still
+            return (await asking)[0]
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        assert runner.run(frozen()) == 200
+
+
+# --- What nobody foresaw --------------------------------------------------------------------------
+
+
+async def test_an_unforeseen_exception_is_remembered_and_names_its_part_and_its_settings(
+    emulator: Emulator,
+    serve_app: ServeApp,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Each request of a loop raised it again: 79 times 500, and then 429, which is not true."""
+    caplog.set_level("WARNING")
+    raised: list[None] = []
+
+    async def send(self: object, request: object) -> None:
+        raised.append(None)
+        raise UnicodeEncodeError("latin-1", "eyJhbGciOi.secret", 0, 1, "secret")
+
+    monkeypatch.setattr(transport.Transport, "send", send)
+    line = f"GET /metadata/identity/oauth2/token?resource={cold_resource()}"
+    async with serve_app(emulator.environment) as port:
+        for _ in range(50):
+            status, _, body = await asyncio.to_thread(ask_raw, port, line, "Metadata: true")
+            assert status == 500
+    assert len(raised) == 1
+    told = json.loads(body)["error_description"]
+    assert "in the call (UnicodeEncodeError in test_entra.py:" in told
+    assert "Check AZURE_AUTHORITY_HOST, HTTPS_PROXY" in told
+    logged = [getattr(record, "fields", {}) for record in caplog.records]
+    assert [fields["told"] for fields in logged if "told" in fields] == [told]
+    assert "secret" not in told
+
+
+def test_too_many_open_files_name_the_limit_and_not_the_token_file(
+    emulator: Emulator, start_proxy: StartProxy
+) -> None:
+    proxy = start_proxy(emulator.environment)
+    with socket.create_connection(("127.0.0.1", proxy.port)) as kept:
+        kept.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        kept.recv(4096)
+        used = {int(number) for number in os.listdir(f"/proc/{proxy.process.pid}/fd")}
+        limit = next(number for number in itertools.count() if number not in used)
+        resource.prlimit(proxy.process.pid, resource.RLIMIT_NOFILE, (limit, limit))
+        target = b"/metadata/identity/oauth2/token?resource=https://files"
+        kept.sendall(b"GET " + target + b" HTTP/1.1\r\nHost: localhost\r\nMetadata: true\r\n\r\n")
+        reply = kept.recv(65536).decode()
+    assert reply.startswith("HTTP/1.1 503 ")
+    assert f"its limit is {limit} (RLIMIT_NOFILE)" in reply
+    assert "token file" not in reply
 
 
 # --- The token file ------------------------------------------------------------------------------

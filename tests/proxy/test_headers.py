@@ -8,9 +8,10 @@ import pytest
 from aiohttp.test_utils import make_mocked_request
 from multidict import CIMultiDict, CIMultiDictProxy
 
+from azwi_common.proxy_settings import Settings
+from azwi_common.proxy_values import FilePath
 from azwi_proxy import errors, headers
 from azwi_proxy.app import App
-from azwi_proxy.settings import Settings
 
 TOKEN = "/metadata/identity/oauth2/token?resource=https://vault.azure.net"
 EVERY_ROUTE = [
@@ -64,7 +65,7 @@ class Recording(CIMultiDictProxy[str]):
 def app() -> App:
     return App(
         Settings(
-            token_file="/nowhere",
+            token_file=FilePath("/nowhere"),
             client_id="11111111-1111-1111-1111-111111111111",  # type: ignore[arg-type]  # as parsed
             tenant_id="22222222-2222-2222-2222-222222222222",  # type: ignore[arg-type]  # as parsed
             identity_header="0123456789abcdef",  # type: ignore[arg-type]  # as parsed

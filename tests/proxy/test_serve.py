@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from azwi_common.proxy_settings import Settings
 from azwi_common.settings import load
 from azwi_emulator.messages import Fault
 from azwi_proxy import app as application
-from azwi_proxy.settings import Settings
 from azwi_testing import Emulator, Proxy, StartProxy, free_port, launch, plain_environment
 from azwi_testing.apiserver import until
 from azwi_testing.peers import exchange
@@ -250,3 +250,48 @@ process.terminate()
 told["exit"] = {"code": process.wait(30), "seconds": time.monotonic() - started}
 print(json.dumps(told))
 """
+
+
+UNPRIVILEGED = """
+import os
+from azwi_proxy import diagnose, serve
+from azwi_proxy.metrics import Metrics
+
+os.setresgid(65534, 65534, 65534)
+os.setresuid(65534, 65534, 65534)
+serve._prevent_core_dumps()
+print(os.stat("/proc/self/environ").st_uid)  # root's, where a process is not dumpable
+print(Metrics().exposition().decode())
+print(diagnose.report(dict(os.environ), {})["token"])
+"""
+
+
+def test_a_process_that_leaves_no_core_still_has_its_metrics_and_its_diagnosis() -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", UNPRIVILEGED],
+        env={**plain_environment(), "AZURE_FEDERATED_TOKEN_FILE": "/nowhere"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    owner, *rest = ended.stdout.splitlines()
+    assert owner == "0"
+    assert any("azwi_proxy_requests_total" in line for line in rest)
+    assert "no such file" in rest[-1]
+
+
+def test_a_running_proxy_can_leave_no_core_dump(shared: Proxy) -> None:
+    limits = Path(f"/proc/{shared.process.pid}/limits").read_text().splitlines()
+    core = next(line for line in limits if line.startswith("Max core file size"))
+    assert core.split()[4:6] == ["0", "0"]
+
+
+def test_an_entry_of_no_proxy_without_effect_is_told_at_the_start(
+    emulator: Emulator, start_proxy: StartProxy
+) -> None:
+    proxy = start_proxy(emulator.environment, NO_PROXY="http://login.example, good.example")
+    told = [line for line in map(json.loads, proxy.log.splitlines()) if "entry" in line]
+    assert [(line["level"], line["entry"]) for line in told] == [
+        ("warning", "http://login.example")
+    ]
+    assert "NO_PROXY" in told[0]["msg"]

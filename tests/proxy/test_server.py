@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
+from azwi_common.proxy_settings import Settings
 from azwi_common.settings import load
 from azwi_emulator.messages import Fault
 from azwi_proxy import app, server
-from azwi_proxy.settings import Settings
 from azwi_testing import Emulator, Proxy, ServeApp, StartProxy, cold_resource, lasting
 from azwi_testing.apiserver import until
 from azwi_testing.peers import MetadataService, ask_raw, exchange

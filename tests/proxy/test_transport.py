@@ -4,9 +4,9 @@ import json
 
 import pytest
 
+from azwi_common.proxy_settings import Settings
 from azwi_common.settings import load
 from azwi_proxy import transport
-from azwi_proxy.settings import Settings
 from azwi_proxy.transport import Transport
 
 TENANT = "https://login.example/contoso.com"
@@ -50,6 +50,12 @@ def test_a_token_proxy_takes_the_hosts_place_and_keeps_its_path(
         ("localhost, *", False),
         ("LOGIN.example", False),
         ("login.example", False),
+        ("LOGIN.example.", False),
+        ("*.example", False),
+        ("login.example:443", False),
+        ("login.example:444", True),
+        ("other.example; login.example", False),
+        ("other.example\tlogin.example", False),
         (".example", False),
         ("example", False),
         ("other.example, login.example", False),
@@ -63,27 +69,38 @@ def test_no_proxy_names_hosts_and_domains(no_proxy: str, used: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    "text",
+    ("said", "field"),
     [
-        "[]",
-        "{}",
-        '{"access_token": "t"}',
-        '{"access_token": "", "expires_in": 60}',
-        '{"access_token": 1, "expires_in": 60}',
-        '{"access_token": "t", "expires_in": 0}',
-        '{"access_token": "t", "expires_in": "soon"}',
-        '{"access_token": "t", "expires_in": 1e400}',
-        '{"access_token": "t", "expires_in": null}',
+        ({}, "access_token"),
+        ({"access_token": "", "expires_in": 60}, "access_token"),
+        ({"access_token": 1, "expires_in": 60}, "access_token"),
+        ({"access_token": "t"}, "expires_in"),
+        ({"access_token": "t", "expires_in": 0}, "expires_in"),
+        ({"access_token": "t", "expires_in": "soon"}, "expires_in"),
+        ({"access_token": "t", "expires_in": "1e400"}, "expires_in"),
+        ({"access_token": "t", "expires_in": "nan"}, "expires_in"),
+        ({"access_token": "t", "expires_in": 10**400}, "expires_in"),
+        ({"access_token": "t", "expires_in": None}, "expires_in"),
+        ({"access_token": "t", "expires_in": [1]}, "expires_in"),
+        ({"access_token": "t", "expires_in": -5}, "expires_in"),
     ],
 )
-def test_an_answer_without_a_token_and_a_lifetime_is_not_shown_to_msal(text: str) -> None:
-    with pytest.raises((ValueError, TypeError, KeyError, OverflowError)):
-        transport._essence(text)
+def test_an_answer_without_a_token_or_a_lifetime_names_the_field_and_msal_never_sees_it(
+    said: dict[str, object], field: str
+) -> None:
+    with pytest.raises(ValueError, match=field):
+        transport._essence(said)
+
+
+@pytest.mark.parametrize("lifetime", [3599, "3599", "3599.0", 3599.7, "3599.9"])
+def test_a_lifetime_is_read_in_every_spelling_of_a_number(lifetime: object) -> None:
+    essence = transport._essence({"access_token": "t", "expires_in": lifetime})
+    assert json.loads(essence)["expires_in"] == 3599
 
 
 def test_msal_sees_the_token_and_its_lifetime_and_nothing_else() -> None:
-    text = '{"access_token": "t", "expires_in": "60", "refresh_in": "x", "id_token": 7}'
-    assert json.loads(transport._essence(text)) == {
+    said = {"access_token": "t", "expires_in": "60", "refresh_in": "x", "id_token": 7}
+    assert json.loads(transport._essence(said)) == {
         "token_type": "Bearer",
         "access_token": "t",
         "expires_in": 60,

@@ -7,8 +7,8 @@ from typing import Any, get_args
 import pytest
 
 from azwi_common import contract
+from azwi_common.proxy_settings import Settings as ProxySettings
 from azwi_common.settings import describe
-from azwi_proxy.settings import Settings as ProxySettings
 from azwi_webhook import annotations
 from azwi_webhook.annotations import Wishes
 

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from azwi_common import contract
+from azwi_common.proxy_settings import Settings as ProxySettings
 from azwi_common.settings import load
-from azwi_proxy.settings import Settings as ProxySettings
 from azwi_testing import admission
 from azwi_testing.admission import SECRET, admitted, container, values, with_sidecar
 

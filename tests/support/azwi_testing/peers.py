@@ -245,12 +245,17 @@ class ForwardProxy(Listener):
         self.tunnels: list[Tunnel] = []
         self._onward = port
         self._refuse = refuse
+        self.garbage = b""
+        """What is answered to CONNECT in place of HTTP."""
 
     def serve(self, connection: socket.socket) -> None:
         """One tunnel."""
         lines = _head(connection, bytearray()).decode("latin-1").split("\r\n")
         fields = dict(line.split(": ", 1) for line in lines[1:])
         self.tunnels.append(Tunnel(lines[0].split(" ")[1], fields.get("Proxy-Authorization", "")))
+        if self.garbage:
+            connection.sendall(self.garbage)
+            return
         if self._refuse:
             connection.sendall(answer(b"no", status=self._refuse))
             return

@@ -2,8 +2,8 @@
 
 import pytest
 
+from azwi_common.proxy_settings import Settings, environment
 from azwi_common.settings import SettingsError, load
-from azwi_proxy.settings import Settings, environment
 
 ONE = "11111111-1111-1111-1111-111111111111"
 GOOD = {

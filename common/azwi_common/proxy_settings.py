@@ -1,104 +1,26 @@
-"""Every setting of the proxy, written once; docs/settings.md is made from this."""
+"""Every setting of azwi-proxy, written once; docs/settings.md is made from this.
 
-import re
+Here and not in the proxy: the webhook checks by it what it is to put into every pod.
+"""
+
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from ipaddress import IPv4Address
-from typing import Annotated, Any, Literal, Self
-from urllib.parse import SplitResult, urlsplit
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from azwi_common import contract
 from azwi_common.identities import Guid, IdentityMap, Tenant
+from azwi_common.proxy_values import (
+    Authority,
+    FilePath,
+    HttpProxy,
+    IdentityHeader,
+    Ipv4,
+    NoProxy,
+    TlsName,
+    TokenProxy,
+)
 from azwi_common.settings import Env, HostNames, Port
-
-_GUARD = re.compile(r"[!-~]{16,256}")  # what a header can hold, and nobody guesses
-
-
-class Ipv4(str):
-    """An IPv4 address."""
-
-    __slots__ = ()
-
-    @classmethod
-    def from_text(cls, text: str) -> Self:
-        """Parse; ValueError says what is allowed."""
-        try:
-            return cls(IPv4Address(text))
-        except ValueError as error:
-            raise ValueError(f"must be an IPv4 address; it is {text[:40]!r}") from error
-
-
-class Authority(str):
-    """``https://host[:port]``, without a final slash."""
-
-    __slots__ = ()
-
-    @classmethod
-    def from_text(cls, text: str) -> Self:
-        """Parse; ValueError says what is allowed."""
-        url = _https(text)
-        if url.path.strip("/"):
-            raise ValueError("must be a host alone, such as https://login.microsoftonline.com/")
-        return cls(f"https://{url.netloc}")
-
-
-class TokenProxy(str):
-    """``https://host[:port][/path]``, without a final slash."""
-
-    __slots__ = ()
-
-    @classmethod
-    def from_text(cls, text: str) -> Self:
-        """Parse; ValueError says what is allowed."""
-        return cls(_https(text).geturl().rstrip("/"))
-
-
-class HttpProxy(str):
-    """``http://[user:password@]host:port``; the text may hold a password, so it is never shown."""
-
-    __slots__ = ()
-
-    @classmethod
-    def from_text(cls, text: str) -> Self:
-        """Parse; ValueError says what is allowed."""
-        url = _split(text if "://" in text else f"http://{text}")
-        if url.scheme != "http" or not url.hostname:
-            raise ValueError("must be the http:// URL of a forward proxy")
-        return cls(url.geturl())
-
-
-class IdentityHeader(str):
-    """What a request to /msi/token must bring along; the text is never shown."""
-
-    __slots__ = ()
-
-    @classmethod
-    def from_text(cls, text: str) -> Self:
-        """Parse; ValueError says what is allowed."""
-        if not _GUARD.fullmatch(text):
-            raise ValueError("must be 16 to 256 letters, digits or signs of ASCII, at random")
-        return cls(text)
-
-    def __repr__(self) -> str:
-        return "IdentityHeader(…)"
-
-
-def _https(text: str) -> SplitResult:
-    url = _split(text)
-    if url.scheme != "https" or not url.hostname:
-        raise ValueError("must be an https:// URL")
-    if url.username is not None or url.query or url.fragment or text.endswith(("?", "#")):
-        raise ValueError("must not have a user, a query or a fragment")
-    return url
-
-
-def _split(text: str) -> SplitResult:
-    try:
-        url = urlsplit(text)
-        _ = url.port  # raises where it is no number
-    except ValueError as error:
-        raise ValueError("must be a URL with a valid host and port") from error
-    return url
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,7 +28,7 @@ class Settings:
     """The proxy's settings. Variables that the workload identity webhook sets keep its names."""
 
     token_file: Annotated[
-        str,
+        FilePath,
         Env(contract.FEDERATED_TOKEN_FILE, "path of the projected service account token"),
     ]
     client_id: Annotated[
@@ -190,33 +112,35 @@ class Settings:
         HttpProxy | None, Env(contract.HTTPS_PROXY, "forward proxy on the way to Entra ID")
     ] = None
     no_proxy: Annotated[
-        str, Env(contract.NO_PROXY, "hosts and domains that HTTPS_PROXY is not used for")
-    ] = ""
+        NoProxy, Env(contract.NO_PROXY, "hosts and domains that HTTPS_PROXY is not used for")
+    ] = NoProxy()
     requests_ca_bundle: Annotated[
-        str, Env(contract.REQUESTS_CA_BUNDLE, "CA file for Entra ID instead of the system's store")
-    ] = ""
+        FilePath,
+        Env(contract.REQUESTS_CA_BUNDLE, "CA file for Entra ID instead of the system's store"),
+    ] = FilePath()
     ssl_cert_file: Annotated[
-        str, Env(contract.SSL_CERT_FILE, "the same; REQUESTS_CA_BUNDLE comes first")
-    ] = ""
+        FilePath, Env(contract.SSL_CERT_FILE, "the same; REQUESTS_CA_BUNDLE comes first")
+    ] = FilePath()
     token_proxy: Annotated[
         TokenProxy | None,
         Env(contract.KUBERNETES_TOKEN_PROXY, "AKS identity binding: where exchanges are sent"),
     ] = None
     token_proxy_sni: Annotated[
-        str, Env(contract.KUBERNETES_SNI_NAME, "AKS identity binding: the server's TLS name")
-    ] = ""
+        TlsName | None,
+        Env(contract.KUBERNETES_SNI_NAME, "AKS identity binding: the server's TLS name"),
+    ] = None
     token_proxy_ca_file: Annotated[
-        str, Env(contract.KUBERNETES_CA_FILE, "AKS identity binding: the server's CA, as a file")
-    ] = ""
+        FilePath,
+        Env(contract.KUBERNETES_CA_FILE, "AKS identity binding: the server's CA, as a file"),
+    ] = FilePath()
     token_proxy_ca_data: Annotated[
         str, Env(contract.KUBERNETES_CA_DATA, "AKS identity binding: the server's CA, as PEM text")
     ] = ""
 
-    def forward_proxy(self, host: str) -> str | None:
-        """The forward proxy on the way to ``host``; None where there is none, or it is spared."""
-        names = [name.strip().lstrip(".").lower() for name in self.no_proxy.split(",")]
-        low = host.lower()
-        spared = any(name in ("*", low) or low.endswith(f".{name}") for name in names if name)
+    def forward_proxy(self, url: str) -> HttpProxy | None:
+        """The forward proxy on the way to ``url``; None where there is none, or it is spared."""
+        to = urlsplit(url)
+        spared = self.no_proxy.spares(to.hostname or "", to.port or 443)
         return None if spared else self.https_proxy
 
     @classmethod
