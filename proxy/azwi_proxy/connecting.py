@@ -1,7 +1,8 @@
-"""Connections to Entra ID: names, sockets, the tunnel of a forward proxy, and their end."""
+"""Connections that the proxy opens: names, sockets, the tunnel of a forward proxy, their end."""
 
 import asyncio
 import errno
+import functools
 import socket
 from typing import TYPE_CHECKING, Any
 
@@ -90,6 +91,27 @@ class Connector(aiohttp.TCPConnector):
             return await super()._start_tls_connection(*args, **kwargs)
         except Exception as error:
             raise _BehindTunnel(error) from error
+
+
+class _Protocol(ResponseHandler):
+    """Takes a body without a length for whole only where its sender closed the connection.
+
+    aiohttp takes it so after a reset too.
+    """
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        if exc is not None and self._payload is not None and not self._payload.is_eof():
+            self._payload.set_exception(aiohttp.ClientPayloadError("the connection was lost"))
+        super().connection_lost(exc)
+
+
+class Plain(aiohttp.TCPConnector):
+    """Connections to the real metadata service, of that kind."""
+
+    def __init__(self, **given: Any) -> None:
+        super().__init__(**given)
+        made = functools.partial(_Protocol, loop=self._loop)
+        self._factory = made  # type: ignore[assignment]  # the same, but for its own subclass
 
 
 def _socket(address: Any) -> socket.socket:

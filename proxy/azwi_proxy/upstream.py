@@ -5,12 +5,11 @@ identity request: ``app`` decides that by ``paths`` first.
 """
 
 import asyncio
-import contextlib
 import re
 import socket
 import struct
 import weakref
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 import aiohttp
@@ -18,7 +17,8 @@ from aiohttp import web
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
-from azwi_proxy import errors, headers, paths
+from azwi_proxy import connecting, errors, files, headers, paths
+from azwi_proxy.deadline import Deadline
 
 CONNECT = 1.0  # seconds: on a cluster that drops IMDS traffic the app must hear so soon
 FIRST_BYTE = 10.0  # seconds from the end of the request's body
@@ -65,7 +65,7 @@ class Upstream:
     async def start(self) -> None:
         """Open the session, on the running loop."""
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, socket_factory=self._socket),
+            connector=connecting.Plain(limit=0, socket_factory=self._socket),
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT),
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
@@ -76,7 +76,7 @@ class Upstream:
         await self._session.close()
 
     async def forward(self, request: web.BaseRequest) -> web.StreamResponse:
-        """Pass ``request`` on and stream the answer; raises errors.UpstreamUnreachable before that.
+        """Pass ``request`` on and stream the answer; raises errors.Upstream… before that.
 
         A connection that breaks later breaks the app's connection too: a short body must not look
         like a whole one.
@@ -86,18 +86,30 @@ class Upstream:
         patient = is_long_poll(request.raw_path)
         try:
             async with await self._head(request, None if patient else FIRST_BYTE) as answer:
+                if not _is_readable(answer):
+                    raise self._unreadable()
                 return await _relay(answer, request)
+        except aiohttp.ClientResponseError as error:
+            raise self._unreadable() from error
         except (aiohttp.ClientError, OSError) as error:  # TimeoutError is an OSError
+            if files.exhausted(error):
+                raise files.no_descriptors() from error
             raise errors.UpstreamUnreachable(
                 f"The instance metadata service at {self._address}:{self._port} {_told(error)}"
             ) from error
+
+    def _unreadable(self) -> errors.UpstreamUnreadable:
+        return errors.UpstreamUnreadable(
+            f"The instance metadata service at {self._address}:{self._port} sent an answer that"
+            " cannot be read"
+        )
 
     async def _head(
         self, request: web.BaseRequest, patience: float | None
     ) -> aiohttp.ClientResponse:
         """Send the request; the answer's status and headers, its body still to be read."""
         target = paths.origin_form(request.raw_path)
-        async with asyncio.timeout(patience) as limit:
+        async with Deadline(patience) as limit:
             return await self._session.request(
                 request.method,
                 URL(f"http://{self._address}:{self._port}{target}", encoded=True),
@@ -155,11 +167,26 @@ def _aimed_at(transport: asyncio.Transport) -> Any:
 
 def _refuse_bytes(request: web.BaseRequest) -> None:
     """aiohttp sends no bytes that are no UTF-8: ``tr``, byte 255, ``ue`` arrives as ``true``."""
+    if not _is_utf8(request.headers):
+        raise errors.BadRequest("A header is not UTF-8, and so cannot be passed on")
+
+
+def _is_readable(answer: aiohttp.ClientResponse) -> bool:
+    """Whether the head of an answer can be passed on as it came; see `_refuse_bytes`."""
+    return (
+        _is_utf8(answer.headers)
+        and _is_utf8({"": answer.reason or ""})
+        and 200 <= answer.status < 600
+    )
+
+
+def _is_utf8(given: Mapping[str, str]) -> bool:
     try:
-        for name, value in request.headers.items():
+        for name, value in given.items():
             f"{name}{value}".encode()
-    except UnicodeEncodeError as error:
-        raise errors.BadRequest("A header is not UTF-8, and so cannot be passed on") from error
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _sent_on(request: web.BaseRequest) -> CIMultiDict[str]:
@@ -170,13 +197,11 @@ def _sent_on(request: web.BaseRequest) -> CIMultiDict[str]:
     return sent
 
 
-async def _body(request: web.BaseRequest, limit: asyncio.Timeout) -> AsyncIterator[bytes]:
+async def _body(request: web.BaseRequest, limit: Deadline) -> AsyncIterator[bytes]:
     """The request's body; each piece of it puts the limit for the first byte of the answer off."""
     await invite(request)
     async for chunk in request.content.iter_chunked(CHUNK):
-        if limit.when() is not None and not limit.expired():
-            with contextlib.suppress(RuntimeError):  # the answer began before the body ended
-                limit.reschedule(asyncio.get_running_loop().time() + FIRST_BYTE)
+        limit.renew()
         yield chunk
 
 
@@ -214,11 +239,18 @@ async def _relay(answer: aiohttp.ClientResponse, request: web.BaseRequest) -> we
         while chunk := await _piece(answer):
             await response.write(chunk)
     except (aiohttp.ClientError, OSError):
-        if request.transport is not None:
-            request.transport.abort()
+        _break(request.transport)
         return response
     await response.write_eof()
     return response
+
+
+def _break(transport: asyncio.Transport | None) -> None:
+    """Reset a connection: to HTTP/1.0 an ordinary end would be the end of the body."""
+    if transport is not None:
+        at_once = struct.pack("ii", 1, 0)
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, at_once)
+        transport.abort()
 
 
 async def _piece(answer: aiohttp.ClientResponse) -> bytes:

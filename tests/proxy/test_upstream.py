@@ -372,8 +372,77 @@ async def _begun(port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]
     return reader, writer
 
 
+@pytest.mark.parametrize("version", ["1.0", "1.1"])
+def test_an_answer_without_a_length_that_ends_in_a_reset_never_looks_whole(
+    shared: Proxy, imds: MetadataService, version: str
+) -> None:
+    def script(seen: Seen, connection: socket.socket) -> None:
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\nhello")
+        time.sleep(0.3)
+        says(b"", reset=True)(seen, connection)
+
+    imds.script = script
+    request = f"GET /latest/user-data HTTP/{version}\r\nHost: localhost\r\n\r\n".encode()
+    received = b""
+    with socket.create_connection(("127.0.0.1", shared.port), 10) as connection:
+        connection.sendall(request)
+        try:
+            while piece := connection.recv(4096):
+                received += piece
+            ended = "whole"
+        except ConnectionResetError:
+            ended = "broken"
+    assert (b"hello" in received, ended) == (True, "broken")
+    assert b"\r\n0\r\n" not in received
+
+
+@pytest.mark.parametrize("version", ["1.0", "1.1"])
+def test_an_answer_without_a_length_that_ends_with_its_connection_is_whole(
+    shared: Proxy, imds: MetadataService, version: str
+) -> None:
+    imds.script = says(b"HTTP/1.1 200 OK\r\n\r\nhello", then_close=True)
+    status, _, body = ask_raw(shared.port, "GET /latest/user-data", version=version)
+    assert (status, body.removesuffix(b"0\r\n\r\n")[-7:].strip()) == (200, b"hello")
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"HTTP/1.1 200 OK\r\nno colon here\r\n",
+        b"HTTP/1.1 200 OK\r\nX: a\x00b\r\n",
+        b"HTTP/1.1 200 OK\r\nX: J\xfcrgen\r\n",
+        b"HTTP/1.1 200 J\xfcrgen\r\n",
+        b"HTTP/1.1 200 OK\r\nX: " + b"a" * 10_000 + b"\r\n",
+        b"HTTP/1.1 999 Odd\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: -2\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 2\r\n",
+        b"HTTP/1.1 2x0 OK\r\n",
+        b"HTTP/3.7 200 OK\r\n",
+        b"SSH-2.0-OpenSSH_9.2\r\n",
+        b"\x16\x03nonsense",
+    ],
+)
+def test_an_answer_that_cannot_be_read_is_a_502_that_says_so(
+    shared: Proxy, imds: MetadataService, head: bytes
+) -> None:
+    imds.script = says(head + b"\r\nok", then_close=True)
+    answered = shared.ask("/metadata/instance")
+    assert (answered.status, answered.json["error"]) == (502, "bad_gateway")
+    assert "sent an answer that cannot be read" in answered.json["error_description"]
+
+
+@pytest.mark.parametrize("value", ["Jürgen", "a\tb", "\u20ac"])
+def test_an_answers_header_values_keep_every_byte(
+    shared: Proxy, imds: MetadataService, value: str
+) -> None:
+    imds.script = says(answer(b"ok", ("X-Name", value)))
+    _, given, _ = ask_raw(shared.port, "GET /metadata/instance")
+    assert dict(given)["X-Name"].encode("latin-1") == value.encode()
+
+
 def test_a_metadata_service_that_hangs_up_is_a_504(shared: Proxy, imds: MetadataService) -> None:
-    for script in (says(b"", then_close=True), says(b"", reset=True), says(b"\x16\x03nonsense")):
+    for script in (says(b"", then_close=True), says(b"", reset=True)):
         imds.script = script
         answered = shared.ask("/metadata/instance")
         assert answered.status == 504
