@@ -38,7 +38,7 @@ def look(ip: str, error: NotRedirected) -> findings.Seen:
 
 
 def _route_by(error: NotRedirected) -> findings.Route | None:
-    """What the connection itself told of the route: gVisor's rtnetlink does not say that there is none."""
+    """What the connection itself told of the route: gVisor's rtnetlink says nothing of none."""
     return findings.Route(error.errno) if error.errno in findings.REFUSALS else None
 
 
