@@ -28,6 +28,9 @@ test-chart: .venv/.made ## chart, alerts and workflows, judged by Helm 3 and 4, 
 test-clients: .venv/.made ## real clients of every language, in a redirected pod and in environment mode; writes docs/clients.md
 	@$(BIN)/python -m pytest -q tests/clients/test_clients.py tests/clients/test_environment_mode.py
 
+test-gvisor: .venv/.made ## azwi-proxy-init in a gVisor sandbox, as root; builds runsc once, with Go
+	@RUNSC=$$(tests/init/runsc.sh) && RUNSC=$$RUNSC $(BIN)/python -m pytest -q tests/init/gvisor.py
+
 test-cluster: .venv/.made ## the tests in a real Kubernetes; builds it once, as root, with Go
 	@$(BIN)/python -m pytest -q -s tests/cluster
 

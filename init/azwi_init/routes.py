@@ -52,6 +52,8 @@ def ensure(ip: str) -> bool:
     loopback = _attribute(_OIF, struct.pack("=I", _LOOPBACK_INDEX))
     source = _attribute(_PREFSRC, socket.inet_aton("127.0.0.1"))
     refusal = _talk(_RTM_NEWROUTE, _ours(ip, loopback + source), _ACK | _EXCL_CREATE)
+    if refusal == errno.EOPNOTSUPP:  # gVisor's routes know no source, and need none
+        refusal = _talk(_RTM_NEWROUTE, _ours(ip, loopback), _ACK | _EXCL_CREATE)
     if refusal == errno.EPERM:
         raise not_permitted(
             f"this pod has no route to {ip}, and the kernel refuses this container to add one",

@@ -152,6 +152,22 @@ def test_loopback_that_is_down_is_told(bare_pod: Any) -> None:
     assert show(bare_pod, f"routes.ensure('{METADATA}')") == "False"
 
 
+WITHOUT_SOURCES = f"""
+import errno
+from azwi_init import routes
+talk, source = routes._talk, routes._attribute(routes._PREFSRC, bytes((127, 0, 0, 1)))
+routes._talk = lambda kind, message, flags=0: (
+    errno.EOPNOTSUPP if source in message else talk(kind, message, flags)
+)
+print(routes.ensure("{METADATA}"))
+"""
+
+
+def test_where_routes_know_no_source_one_is_added_without(bare_pod: Any) -> None:
+    assert bare_pod.python("-c", WITHOUT_SOURCES).output == "True\n"
+    assert route(bare_pod) == f"{METADATA} dev lo proto {routes.PROTOCOL} scope host"
+
+
 FORGETFUL = f"""
 from azwi_init import routes
 talk = routes._talk
