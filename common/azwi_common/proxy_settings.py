@@ -20,7 +20,9 @@ from azwi_common.proxy_values import (
     TlsName,
     TokenProxy,
 )
-from azwi_common.settings import Env, HostNames, Port
+from azwi_common.settings import Env, HostNames, Port, describe, parse
+
+_LOWER_CASE_TOO = (contract.HTTPS_PROXY, contract.NO_PROXY)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,10 +184,28 @@ def _tenant_problems(found: Mapping[str, Any]) -> Iterator[str]:
         yield f"{contract.TENANT_ID} is not set: {contract.CLIENT_ID} needs it."
 
 
+def wrong(environ: Mapping[str, str]) -> Iterator[str]:
+    """What azwi-proxy would refuse of variables that somebody gives it, one sentence for each.
+
+    For programs that put them into pods: others may be added there, so only values are judged. One
+    that refers to another variable, ``$(NAME)``, is the kubelet's to complete.
+    """
+    kinds = {setting.env.name: setting.type for setting in describe(Settings)}
+    for name, given in environ.items():
+        known = name.upper() if name.upper() in _LOWER_CASE_TOO else name
+        text = given.strip()
+        if known not in kinds or not text or "$(" in text:
+            continue
+        try:
+            parse(kinds[known], text)
+        except ValueError as error:
+            yield f"{name} {error}."
+
+
 def environment(environ: Mapping[str, str]) -> dict[str, str]:
     """``environ``, with the lower-case spelling of proxy variables, which wins as in curl."""
     merged = dict(environ)
-    for name in (contract.HTTPS_PROXY, contract.NO_PROXY):
+    for name in _LOWER_CASE_TOO:
         if environ.get(name.lower()):
             merged[name] = environ[name.lower()]
     return merged

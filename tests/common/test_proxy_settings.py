@@ -2,7 +2,7 @@
 
 import pytest
 
-from azwi_common.proxy_settings import Settings, environment
+from azwi_common.proxy_settings import Settings, environment, wrong
 from azwi_common.settings import SettingsError, load
 
 ONE = "11111111-1111-1111-1111-111111111111"
@@ -139,3 +139,20 @@ def test_the_identity_header_is_taken_as_it_is_and_never_shown() -> None:
 def test_an_identity_header_that_no_header_holds_or_anybody_guesses_is_refused(value: str) -> None:
     told = problems(IDENTITY_HEADER=value)
     assert told == "IDENTITY_HEADER must be 16 to 256 letters, digits or signs of ASCII, at random."
+
+
+def test_what_others_give_the_proxy_is_judged_by_its_value_alone() -> None:
+    told = list(
+        wrong(
+            {
+                "HTTPS_PROXY": "https://me:secret@proxy",
+                "no_proxy": "anything",
+                "AZURE_AUTHORITY_HOST": "https://login.example/tenant",
+                "AZURE_TENANT_ID": "",
+                "AZWI_METRICS_PORT": "$(PORT)",
+                "NOT_OURS": "\n",
+            }
+        )
+    )
+    assert [problem.split()[0] for problem in told] == ["HTTPS_PROXY", "AZURE_AUTHORITY_HOST"]
+    assert "secret" not in "".join(told)

@@ -38,6 +38,17 @@ def test_a_tag_a_release_or_a_digest_is_enough(helm: Path, image: dict[str, str]
     assert chart.template(helm, values, least={}).returncode == 0
 
 
+@pytest.mark.parametrize(
+    "value",
+    ["http://me:p%E2%82%AC@proxy:3128", "proxy:3128", "me:secret@proxy", "http://$(HOST):80", ""],
+)
+def test_a_forward_proxy_in_any_form_that_the_proxy_reads_is_accepted(
+    helm: Path, value: str
+) -> None:
+    env = [{"name": "HTTPS_PROXY", "value": value}, {"name": "OTHER", "value": "https://a b"}]
+    assert chart.template(helm, {"proxy": {"env": env}}).returncode == 0
+
+
 WRONG: list[tuple[dict[str, Any], str]] = [
     ({"replicas": 3}, "additional properties 'replicas' not allowed"),
     ({"proxy": {"enviroment": []}}, "at '/proxy': additional properties 'enviroment' not allowed"),
@@ -65,6 +76,19 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"resources": {"limits": {"memory": "lots"}}}, "at '/resources/limits/memory'"),
     ({"proxy": {"env": [{"value": "a"}]}}, "at '/proxy/env/0': missing property 'name'"),
     ({"proxy": {"env": [{"name": "A", "value": 1}]}}, "at '/proxy/env/0/value': got number"),
+    ({"azureAuthorityHost": "https://login.example/tenant"}, "at '/azureAuthorityHost'"),
+    ({"customTokenEndpoint": {"sniName": "a b"}}, "at '/customTokenEndpoint/sniName'"),
+    *(
+        ({"proxy": {"env": [{"name": name, "value": value}]}}, "at '/proxy/env/0/value'")
+        for name, value in (
+            ("HTTPS_PROXY", "https://proxy:3128"),
+            ("https_proxy", "socks5://proxy:1080"),
+            ("AZURE_AUTHORITY_HOST", "https://login.example/tenant"),
+            ("AZWI_FORWARD", "some"),
+            ("AZWI_STRICT_IDENTITIES", "yes"),
+            ("AZWI_DRAIN_SECONDS", "5s"),
+        )
+    ),
     ({"certificates": {"mode": "provided"}}, "at '/certificates/secretName'"),
     ({"certificates": {"mode": "none"}}, "at '/certificates/mode'"),
     (

@@ -22,7 +22,7 @@ from azwi_webhook.server import Site
 from azwi_webhook.serving import Serving, call_itself
 from azwi_webhook.settings import Settings
 
-SETTINGS = load(Settings, {"AZURE_TENANT_ID": "t"})
+SETTINGS = load(Settings, {"AZURE_TENANT_ID": "contoso.com"})
 NAMES = dns_names(SETTINGS.service, SETTINGS.namespace)
 OVERLAP = timedelta(seconds=1)
 

@@ -125,7 +125,7 @@ def test_other_resources_of_the_settings_are_kept() -> None:
 
 
 def test_the_settings_defaults_are_those_of_the_manifest() -> None:
-    settings = load(Settings, {"AZURE_TENANT_ID": "t"})
+    settings = load(Settings, {"AZURE_TENANT_ID": "contoso.com"})
     assert settings.proxy_resources.value == sidecar.PROXY_RESOURCES
     assert settings.proxy_init_resources.value == sidecar.INIT_RESOURCES
 

@@ -1,5 +1,6 @@
 """What the webhook can be told."""
 
+import json
 from typing import Any
 
 import pytest
@@ -52,6 +53,72 @@ def test_the_references_flags_are_read() -> None:
     assert settings.disable_cert_rotation
     assert (settings.health_address, settings.metrics_address) == (("", 1), ("127.0.0.1", 2))
     assert settings.custom_audience == "api://AKSIdentityBinding"
+
+
+TOKEN_PROXY = "AZURE_KUBERNETES_TOKEN_PROXY"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        (
+            "AZURE_AUTHORITY_HOST",
+            "https://login.microsoftonline.com/72f988bf-0000-4000-8000-2d7cd011db47/oauth2",
+            "must be a host alone",
+        ),
+        ("AZURE_AUTHORITY_HOST", "http://login.example", "must be an https:// URL"),
+        ("AZURE_AUTHORITY_HOST", "https://login. example", "must be a URL without white space"),
+        ("AZURE_TENANT_ID", "my tenant", "must be a tenant's GUID or domain"),
+        (TOKEN_PROXY, "http://proxy.example", "must be an https:// URL"),
+        ("AZURE_KUBERNETES_SNI_NAME", ".example", "must be the name of a host"),
+    ],
+)
+def test_what_would_make_every_sidecar_fail_ends_the_webhook_at_its_start(
+    name: str, value: str, told: str
+) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load(Settings, {**TENANT, name: value})
+    assert [problem for problem in caught.value.problems if problem.startswith(f"{name} {told}")]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("HTTPS_PROXY", "https://me:secret@proxy:3128", "must be the http:// URL"),
+        ("https_proxy", "https://me:secret@proxy:3128", "must be the http:// URL"),
+        ("HTTPS_PROXY", "http://a%3Ab:secret@proxy", "without a colon"),
+        ("AZWI_FORWARD", "some", "must be one of"),
+        ("AZWI_METRICS_PORT", "http", "must be a port number"),
+        ("AZURE_AUTHORITY_HOST", "https://login.example/tenant", "must be a host alone"),
+        ("AZWI_IDENTITIES", "{", "must be a JSON array"),
+        ("AZWI_DRAIN_SECONDS", "5s", "must be a whole number"),
+        ("SSL_CERT_FILE", "/certs/a\n/certs/b", "without line breaks"),
+    ],
+)
+def test_a_variable_for_the_sidecar_that_it_would_refuse_ends_the_webhook_at_its_start(
+    name: str, value: str, told: str
+) -> None:
+    env = json.dumps([{"name": "OTHER", "value": "x"}, {"name": name, "value": value}])
+    with pytest.raises(SettingsError) as caught:
+        load(Settings, {**TENANT, "AZWI_PROXY_ENV": env})
+    (problem,) = caught.value.problems
+    assert problem.startswith(f"AZWI_PROXY_ENV: {name} must")
+    assert told in problem
+    assert "secret" not in problem
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"name": "HTTPS_PROXY", "value": "http://$(USER):$(PASSWORD)@proxy:3128"},
+        {"name": "HTTPS_PROXY", "value": "http://proxy:3128"},
+        {"name": "HTTPS_PROXY", "value": ""},
+        {"name": "AZWI_DRAIN_SECONDS", "valueFrom": {"configMapKeyRef": {"name": "a", "key": "b"}}},
+        {"name": "NOT_OURS", "value": "https://a b"},
+    ],
+)
+def test_what_the_sidecar_may_accept_is_left_to_it(entry: dict[str, Any]) -> None:
+    assert load(Settings, {**TENANT, "AZWI_PROXY_ENV": json.dumps([entry])}).proxy_env
 
 
 def test_everything_wrong_is_told_at_once() -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Annotated, Any, Literal, Self
 
-from azwi_common import contract
+from azwi_common import contract, proxy_settings
 from azwi_common.settings import Env, Port
 
 CLOUDS: Mapping[str, tuple[str, str]] = {
@@ -149,6 +149,27 @@ def _mounts_nothing(found: Mapping[str, Any]) -> Iterator[str]:
             f"AZWI_PROXY_VOLUME_MOUNTS mounts {lacking.pop()}, which AZWI_PROXY_VOLUMES does not"
             " have: add it there."
         )
+
+
+def _refused_by_the_sidecar(found: Mapping[str, Any]) -> Iterator[str]:
+    """What would make azwi-proxy fail in every pod: better that this program does, at its start.
+
+    The old replicas then stay.
+    """
+    own = {
+        contract.TENANT_ID: found.get("tenant_id", ""),
+        contract.AUTHORITY_HOST: found.get("authority_host", ""),
+        contract.KUBERNETES_TOKEN_PROXY: found.get("token_proxy", ""),
+        contract.KUBERNETES_SNI_NAME: found.get("token_proxy_sni", ""),
+    }
+    yield from proxy_settings.wrong(own)
+    added = {
+        str(entry.get("name")): entry["value"]
+        for entry in found.get("proxy_env", Json("[]")).items
+        if isinstance(entry.get("value"), str)
+    }
+    for problem in proxy_settings.wrong(added):
+        yield f"AZWI_PROXY_ENV: {problem}"
 
 
 _SAME = "the same as the Go reference's flag"
@@ -328,6 +349,7 @@ class Settings:
                 " AZURE_KUBERNETES_CA_CTB_SIGNER_NAME: the token proxy has one CA."
             )
         yield from _mounts_nothing(found)
+        yield from _refused_by_the_sidecar(found)
 
     @property
     def login_host(self) -> str:

@@ -65,7 +65,7 @@ def _known(facts: Facts, mode: str) -> offline.Known:
     )
 
 
-_ASSUMED = {"PROXY_IMAGE": "-", "PROXY_INIT_IMAGE": "-", contract.TENANT_ID: "-"}
+_ASSUMED = {"PROXY_IMAGE": "-", "PROXY_INIT_IMAGE": "-", contract.TENANT_ID: "none.invalid"}
 
 
 def _well_formed(annotations: Mapping[str, str]) -> dict[str, str]:

@@ -159,7 +159,7 @@ def settings(given: Mapping[str, str]) -> Settings:
     The tenant may be missing, as service accounts may name theirs.
     """
     tenant_id = given.get(contract.TENANT_ID, "").strip()
-    placeholder = {contract.TENANT_ID: tenant_id or "none"}
+    placeholder = {contract.TENANT_ID: tenant_id or "none.invalid"}
     try:
         found = load(Settings, {**given, **placeholder})
     except SettingsError as error:
