@@ -3,7 +3,7 @@
 import re
 
 from azwi_common import __version__
-from azwi_webhook.metrics import BUCKETS, Held, Metrics
+from azwi_webhook.metrics import BUCKETS, LOST_CONNECTIONS, Held, Metrics
 
 # The Go reference's, as it exposes them.
 EDGES = [
@@ -34,7 +34,9 @@ def test_the_histogram_has_the_name_and_the_buckets_that_dashboards_know() -> No
 def test_a_scrape_has_the_other_names_too_and_no_created_series() -> None:
     metrics = Metrics()
     metrics.watch(
-        lambda: [Held("serviceaccounts", 7, watching=True)], lambda: 1.8e9, lambda _: False
+        lambda: [Held("serviceaccounts", 7, watching=True, bytes=9, largest=5)],
+        lambda: 1.8e9,
+        lambda _: False,
     )
     metrics.reviews.labels("mutated").inc()
     metrics.reads.labels("serviceaccounts", "found").inc()
@@ -45,6 +47,10 @@ def test_a_scrape_has_the_other_names_too_and_no_created_series() -> None:
     assert reads in text
     assert 'azwi_webhook_cache_objects{collection="serviceaccounts"} 7.0' in text
     assert 'azwi_webhook_cache_watching{collection="serviceaccounts"} 1.0' in text
+    assert 'azwi_webhook_cache_bytes{collection="serviceaccounts"} 9.0' in text
+    assert 'azwi_webhook_cache_largest_bytes{collection="serviceaccounts"} 5.0' in text
+    for reason in LOST_CONNECTIONS:  # each from the start: an alert cannot see a first increase
+        assert f'azwi_webhook_lost_connections_total{{reason="{reason}"}} 0.0' in text
     assert "azwi_webhook_certificate_expiry_timestamp_seconds 1.8e+09" in text
     assert "_created" not in text
 

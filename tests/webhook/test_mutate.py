@@ -229,7 +229,7 @@ def test_whatever_pods_say_of_themselves_little_of_it_is_remembered() -> None:
     def admit(number: int) -> None:
         says = {
             "inject-proxy-sidecar": "true",
-            "skip-containers": f"{number}-" + "x" * 200_000,
+            "skip-containers": f"{number}-" + "x" * 4_000,
         }
         limits = {f"{number}-{'y' * 200_000}": "1", "memory": "64Mi"}
         mutate.admit(pod(says, resources={"limits": limits}), account(), around(), configured)

@@ -1,10 +1,13 @@
 """The listening site."""
 
 import asyncio
+import contextlib
+import re
 
 import pytest
 from aiohttp import ClientSession, web
 
+from azwi_webhook import server as module
 from azwi_webhook.server import Site
 
 
@@ -29,6 +32,49 @@ async def test_bytes_that_are_no_http_get_a_sentence_and_stay_out_of_the_log(
     assert answer.endswith(b"The request cannot be read as HTTP.\n")
     assert "S3CRET" not in caplog.text
     writer.close()
+    await site.stop(1)
+
+
+async def test_no_answer_names_the_software() -> None:
+    site = await _started()
+    for sent in (b"GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n", b"nonsense\r\n\r\n"):
+        reader, writer = await asyncio.open_connection("127.0.0.1", site.port)
+        writer.write(sent)
+        answer = await reader.read()
+        assert b"Server: azwi-webhook\r\n" in answer
+        assert not re.search(rb"aiohttp|Python", answer)
+        writer.close()
+    await site.stop(1)
+
+
+@pytest.mark.parametrize("sent", [b"", b"POST / HTTP/1.1\r\nHost: "])
+async def test_a_connection_without_a_first_request_is_cut(
+    sent: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "FIRST", 0.1)
+    lost: list[str] = []
+    site = Site(_ok, count=lost.append)
+    await site.start("127.0.0.1", 0)
+    reader, writer = await asyncio.open_connection("127.0.0.1", site.port)
+    writer.write(sent)
+    with contextlib.suppress(ConnectionError):
+        assert await asyncio.wait_for(reader.read(), 5) == b""
+    assert lost == ["silent"]
+    writer.close()
+    await site.stop(1)
+
+
+async def test_a_connection_that_asked_once_may_be_silent_for_longer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "FIRST", 0.1)
+    site = await _started()
+    async with ClientSession() as session:
+        for _ in range(2):
+            async with session.get(f"http://127.0.0.1:{site.port}/") as answer:
+                assert answer.status == 200
+            await asyncio.sleep(0.3)
+        assert site.connections == 1
     await site.stop(1)
 
 

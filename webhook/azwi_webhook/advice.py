@@ -15,6 +15,7 @@ from azwi_webhook.inject import Configured
 from azwi_webhook.settings import Settings
 
 LONGEST = 256
+MOST = 20  # of one pod; the API server passes on 4,096 characters of them all
 _SHOWN = 5  # unknown annotations that get a warning: searching the nearest name is not free
 _LABELS = (contract.USE_LABEL, contract.NAMESPACE_LABEL, contract.ACCOUNT_LABEL)
 _OF_SIDECAR = contract.POD_ANNOTATIONS - {
@@ -57,7 +58,7 @@ def warnings(
         *(_mode(pod, wishes, known.endpoint) if wishes.inject else ()),
         *(() if native or not wishes.inject else _ordinary(pod, known.endpoint)),
     ]
-    return tuple(_cut(sentence) for sentence in found)
+    return tuple(_cut(sentence) for sentence in found[:MOST])
 
 
 def _account(account: str, annotations: Mapping[str, Any] | None, wishes: Wishes) -> Iterator[str]:

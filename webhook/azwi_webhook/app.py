@@ -7,6 +7,7 @@ with a pod, with the API server or with this program is a review that denies, wi
 """
 
 import asyncio
+import contextlib
 import logging
 import time
 import traceback
@@ -17,15 +18,21 @@ from typing import Final
 from aiohttp import web
 
 from azwi_common import contract
+from azwi_common.log_share import Share
 from azwi_webhook import errors, mutate, pods, review
 from azwi_webhook.cluster import Cluster
 from azwi_webhook.metrics import CONTENT_TYPE, Metrics
 from azwi_webhook.review import Call
 from azwi_webhook.settings import Settings
+from azwi_webhook.shares import Shares
 
 MAX_BODY: Final = 4 * 1024 * 1024  # bytes; the API server itself takes objects of 3 MB
+SMALL_BODY: Final = 64 * 1024  # bytes that need no share: every connection may have as many
+BODIES: Final = 12 * 1024 * 1024  # bytes of larger bodies at a time
+PARSED: Final = 32 * 1024 * 1024  # bytes of memory of all pods that are being decided
+PART: Final = 160  # bytes of memory of a value, at most
 SELF_PATH: Final = "/healthz"  # what `serving.Proof` asks of the site itself
-BODY_TIME: Final = 10.0  # seconds for the body to arrive
+BODY_TIME: Final = 5.0  # seconds for the body to arrive; an API server waits 10 for the answer
 
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
@@ -49,23 +56,42 @@ class App:
         self._settings = settings
         self._cluster = cluster
         self._metrics = metrics
+        self._bodies = Shares(BODIES)
+        self._parsed = Shares(PARSED)
+        self._share = Share(log, asyncio.get_running_loop().call_later)
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one call; the one place where errors become answers."""
         if request.method == "GET" and request.path == SELF_PATH:
             return _text("ok\n")
         started = time.perf_counter()
-        try:
-            _check_head(request)
-            call = review.parse(await _body(request))
-        except errors.BadCall as error:
-            self._metrics.reviews.labels("bad_call").inc()
-            log.info("bad call", extra={"fields": {"told": error.description}})
-            return _refused_call(error)
-        decision = await self._decide(call)
+        async with contextlib.AsyncExitStack() as held:
+            try:
+                _check_head(request)
+                call = await self._call(request, held)
+            except errors.BadCall as error:
+                self._metrics.reviews.labels("bad_call").inc()
+                self._metrics.refused.labels(str(error.status)).inc()
+                kind = {"status": error.status, "told": error.description}
+                self._share.log(logging.INFO, "bad call", kind, {"peer": request.remote})
+                return _refused_call(error)
+            decision = await self._decide(call)
         self._note(call, decision, time.perf_counter() - started)
         content_type = review.CONTENT_TYPE if decision.status == 200 else "text/plain"
         return web.Response(status=decision.status, body=decision.body, content_type=content_type)
+
+    async def _call(self, request: web.BaseRequest, held: contextlib.AsyncExitStack) -> Call:
+        """The call; ``held`` keeps the share of memory that it takes until it is answered."""
+        peer = request.remote or ""
+        length = MAX_BODY if request.content_length is None else request.content_length
+        if length <= SMALL_BODY:
+            body = await _body(request)
+        else:
+            await held.enter_async_context(self._bodies.take(peer, length))
+            body = await _body(request)
+        memory = len(body) + review.parts(body) * PART
+        await held.enter_async_context(self._parsed.take(peer, memory))
+        return review.parse(body)
 
     async def _decide(self, call: Call) -> Decision:
         if not call.creates_pod:
@@ -159,7 +185,7 @@ def _check_head(request: web.BaseRequest) -> None:
         raise errors.BadCall(f"The body is larger than {MAX_BODY} bytes.", status=413)
 
 
-async def _body(request: web.BaseRequest) -> bytes:
+async def _body(request: web.BaseRequest) -> bytes | bytearray:
     content = request.content
     if content.is_eof():  # it came with the head, as it does nearly always
         return _bounded(content.read_nowait())
@@ -171,7 +197,7 @@ async def _body(request: web.BaseRequest) -> bytes:
     except TimeoutError as error:
         sentence = f"The body did not arrive within {BODY_TIME:.0f} s."
         raise errors.BadCall(sentence, status=408) from error
-    return bytes(body)
+    return body
 
 
 def _bounded(chunk: bytes, before: int = 0) -> bytes:
@@ -196,7 +222,7 @@ def _refused_call(error: errors.BadCall) -> web.Response:
     response = _text(f"{error.description}\n", status=error.status)
     if error.status == 405:
         response.headers["Allow"] = "POST"
-    if error.status in (408, 413):
+    if error.status in (408, 413, 503):
         response.force_close()  # the rest of the body is not worth reading
     return response
 

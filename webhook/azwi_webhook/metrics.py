@@ -23,6 +23,7 @@ BUCKETS: Final = (
     *(number / 10 for number in range(2, 11)),
     *(1.5, 2.0, 2.5, 3.0),
 )
+LOST_CONNECTIONS: Final = ("crowded", "descriptors", "handshake", "silent")
 _NAME: Final = "azwi_mutation_request"
 _EDGES: Final = tuple(f'{_NAME}_bucket{{le="{edge}",' for edge in (*BUCKETS, "+Inf"))
 
@@ -34,6 +35,8 @@ class Held:
     collection: str
     objects: int
     watching: bool
+    bytes: int
+    largest: int
 
 
 class Metrics:
@@ -50,6 +53,20 @@ class Metrics:
             ("result",),
             registry=self._registry,
         )
+        self.refused = Counter(
+            "azwi_webhook_refused_calls",
+            "Calls that are no review as an API server sends it, by HTTP status",
+            ("status",),
+            registry=self._registry,
+        )
+        self.lost = Counter(
+            "azwi_webhook_lost_connections",
+            "Connections that were given up: crowded, descriptors, handshake, silent",
+            ("reason",),
+            registry=self._registry,
+        )
+        for reason in LOST_CONNECTIONS:
+            self.lost.labels(reason)
         self.reads = Counter(
             "azwi_webhook_live_reads",
             "Single reads of objects that the cache did not have, by result",
@@ -139,11 +156,20 @@ class _State(Collector):
             "1 while the watch runs; 0 while each review asks the API server itself",
             labels=("collection",),
         )
+        size = GaugeMetricFamily(
+            "azwi_webhook_cache_bytes", "Memory of what the cache holds", labels=("collection",)
+        )
+        largest = GaugeMetricFamily(
+            "azwi_webhook_cache_largest_bytes",
+            "All annotations of the largest object seen; few have more than 10,000",
+            labels=("collection",),
+        )
         for held in self._caches():
             objects.add_metric((held.collection,), held.objects)
             watching.add_metric((held.collection,), held.watching)
-        yield objects
-        yield watching
+            size.add_metric((held.collection,), held.bytes)
+            largest.add_metric((held.collection,), held.largest)
+        yield from (objects, watching, size, largest)
         yield GaugeMetricFamily(
             "azwi_webhook_certificate_expiry_timestamp_seconds",
             "Unix time at which the serving certificate expires; 0 while there is none",

@@ -6,9 +6,9 @@ and ``inject`` write the operations, ``advice`` the warnings. A pod that was adm
 empty patch, one to which somebody added a container is completed.
 """
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from azwi_common import contract
 from azwi_webhook import advice, annotations, identity, inject, patch, pods, refusals
@@ -26,6 +26,12 @@ __all__ = (
     "admit",
     "takes_part",
 )
+
+
+MOST_CONTAINERS: Final = 500
+"""Each gets a kilobyte or so, and one that sends 3 bytes would get it as well."""
+MOST_TOLD: Final = 20  # problems of one pod
+LONGEST: Final = 1000  # signs of one; it may quote names that nobody has checked yet
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +107,8 @@ def admit(pod: Any, account: Account | None, around: Surroundings, settings: Set
     parts = pods.read(pod)
     if not parts.containers:
         return Admitted([], ())  # the API server says what is missing
+    if len(parts.containers) + len(parts.init_containers) > MOST_CONTAINERS:
+        raise Refused(f"The pod has more than {MOST_CONTAINERS} containers: divide it.")
     name = pods.text(parts.spec, "serviceAccountName") or "default"
     of_account = account.annotations if account else {}
     wishes = annotations.read(
@@ -112,12 +120,19 @@ def admit(pod: Any, account: Account | None, around: Surroundings, settings: Set
     )
     known = inject.configured(parts, wishes, settings, around.secret)
     if problems := [*wishes.problems, *_problems(parts, wishes, settings, known, around)]:
-        raise Refused(pods.printable(" ".join(problems)))
+        raise Refused(_told(problems))
     native = inject.is_native(settings, around.minor)
     warnings = advice.warnings(
         parts, name, of_account if account else None, wishes, settings, known, native=native
     )
     return Admitted([*_operations(parts, wishes, settings, known, native=native)], warnings)
+
+
+def _told(problems: Sequence[str]) -> str:
+    shown = [one if len(one) <= LONGEST else f"{one[:LONGEST]}…" for one in problems[:MOST_TOLD]]
+    if more := len(problems) - len(shown):
+        shown.append(f"There are {more} more problems.")
+    return pods.printable(" ".join(shown))
 
 
 def _problems(

@@ -14,44 +14,87 @@ Object = Mapping[str, Any]
 """A JSON object of Kubernetes."""
 
 
-class Container(TypedDict, total=False):
-    """The fields of a container that anybody here reads; what is in them is checked by who does."""
+class Named(TypedDict, total=False):
+    """An object of which the name counts, such as a pull secret."""
 
-    name: Any
-    image: Any
-    env: Any
-    ports: Any
-    resources: Any
-    securityContext: Any
-    volumeMounts: Any
+    name: str | None
+
+
+class Variable(TypedDict, total=False):
+    """A variable of a container. It may be copied, so that its source is kept as it is."""
+
+    name: str | None
+    value: str | None
+    valueFrom: Any
+
+
+class Port(TypedDict, total=False):
+    """A port of a container."""
+
+    containerPort: int | None
+    protocol: str | None
+
+
+class Resources(TypedDict, total=False):
+    """Quantities by name."""
+
+    limits: dict[str, str | int | float | None] | None
+    requests: dict[str, str | int | float | None] | None
+
+
+class User(TypedDict, total=False):
+    """The security context of a pod or a container."""
+
+    runAsUser: int | None
+
+
+class Mount(TypedDict, total=False):
+    """A mount of a container."""
+
+    mountPath: str | None
+    name: str | None
+
+
+class Container(TypedDict, total=False):
+    """The fields of a container that anybody here reads."""
+
+    name: str | None
+    image: str | None
+    env: list[Variable] | None
+    ports: list[Port] | None
+    resources: Resources | None
+    securityContext: User | None
+    volumeMounts: list[Mount] | None
 
 
 class Spec(TypedDict, total=False):
     """The fields of a pod's spec that anybody here reads."""
 
-    automountServiceAccountToken: Any
+    automountServiceAccountToken: bool | None
     containers: list[Container] | None
-    hostNetwork: Any
-    imagePullSecrets: Any
+    hostNetwork: bool | None
+    imagePullSecrets: list[Named] | None
     initContainers: list[Container] | None
-    nodeSelector: Any
-    os: Any
-    resources: Any
-    restartPolicy: Any
-    securityContext: Any
-    serviceAccountName: Any
-    volumes: Any
+    nodeSelector: dict[str, str] | None
+    os: Named | None
+    resources: Resources | None
+    restartPolicy: str | None
+    securityContext: User | None
+    serviceAccountName: str | None
+    volumes: list[dict[str, Any]] | None
+    """Whole: they are compared with those of the webhook's configuration."""
 
 
 class Metadata(TypedDict, total=False):
     """The fields of a pod's metadata that anybody here reads."""
 
-    annotations: Any
-    labels: Any
+    annotations: dict[str, str] | None
+    labels: dict[str, str] | None
 
 
 class Sent(TypedDict, total=False):
-    """A pod as a review brings it: ``review`` makes no Python objects of what is not named here.
+    """A pod as a review brings it: ``review`` makes no Python objects of what is not named here,
+    and refuses what is of another type: the API server has made each pod of its own types.
 
     A field that a module begins to read is written here first; the golden pods are asked both ways.
     """

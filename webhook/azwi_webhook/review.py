@@ -6,7 +6,9 @@ of ``json`` for a review of 6 KB, as it skips what nobody here reads, such as ma
 https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-controllers/
 """
 
-from collections.abc import Mapping, Sequence
+import gc
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypedDict
 
@@ -22,6 +24,10 @@ FORBIDDEN: Final = 403
 """A refused pod: kubectl prints "Error from server (Forbidden)", and no client tries again."""
 UNAVAILABLE: Final = 503
 BROKEN: Final = 500
+MOST_PARTS: Final = 100_000
+"""Values of a review. A pod that is as large as the API server stores them has some 50,000."""
+LONGEST_UID: Final = 128  # signs; an API server sends 36
+_NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", re.ASCII)
 _REASONS = {
     FORBIDDEN: "Forbidden",
     UNAVAILABLE: "ServiceUnavailable",
@@ -70,7 +76,7 @@ class Call:
     kind: str
     """``group/version/Kind`` without the group for the core one: ``v1/Pod``."""
     subresource: str
-    object: dict[str, Any]
+    object: pods.Object
     """The object as it would be stored, as far as `pods.Sent` names its fields; else empty."""
 
     @property
@@ -79,30 +85,46 @@ class Call:
         return self.kind == "v1/Pod" and self.operation == "CREATE" and not self.subresource
 
 
+class _Kind(TypedDict, total=False):
+    group: str | None
+    version: str | None
+    kind: str | None
+
+
 class _Request(TypedDict, total=False):
-    uid: Any
-    kind: Any
-    subResource: Any
-    namespace: Any
-    operation: Any
+    uid: str | None
+    kind: _Kind | None
+    subResource: str | None
+    namespace: str | None
+    operation: str | None
     object: pods.Sent | None
 
 
 class _Asked(TypedDict, total=False):
-    apiVersion: Any
-    kind: Any
+    apiVersion: str | None
+    kind: str | None
     request: _Request | None
 
 
 _decode_known = msgspec.json.Decoder(_Asked).decode
-_decode_all = msgspec.json.Decoder(dict[str, Any]).decode
 
 
-def _decode(body: bytes) -> Mapping[str, Any]:
+def parts(body: bytes | bytearray) -> int:
+    """How many values the JSON has at most, without reading it; what is in texts counts too.
+
+    A byte of JSON may become 60 bytes of memory: 4 MB of ``[],[],`` are two million objects.
+    """
+    return sum(map(body.count, (b"{", b"[", b",")))
+
+
+def _decode(body: bytes | bytearray) -> _Asked:
+    if parts(body) > MOST_PARTS:
+        raise errors.BadCall(f"The review has more than {MOST_PARTS} values.", status=413)
+    gc.disable()  # it would look at every object that is made, again and again
     try:
         return _decode_known(body)
-    except msgspec.ValidationError:  # JSON of another shape: whoever reads that field says so
-        return _decode_all(body)
+    finally:
+        gc.enable()
 
 
 def _plain(value: object) -> str | int:
@@ -117,10 +139,12 @@ def _plain(value: object) -> str | int:
 _encode = msgspec.json.Encoder(enc_hook=_plain).encode
 
 
-def parse(body: bytes) -> Call:
+def parse(body: bytes | bytearray) -> Call:
     """The call in an HTTP body; errors.BadCall says what is wrong with it."""
     try:
         review = _decode(body)
+    except msgspec.ValidationError as error:
+        raise errors.BadCall(f"The body is no AdmissionReview of a pod: {error}.") from error
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise errors.BadCall("The body is not a JSON object.") from error
     version = review.get("apiVersion")
@@ -129,20 +153,20 @@ def parse(body: bytes) -> Call:
             f"The body must be an AdmissionReview of {' or '.join(VERSIONS)};"
             f" it is {_shown(review.get('kind'))} of {_shown(version)}."
         )
-    request = _part(review, "request")
-    kind = _part(request, "kind")
-    group, of_group, name = (_text(kind, field) for field in ("group", "version", "kind"))
+    request = review.get("request") or {}
+    kind = request.get("kind") or {}
+    names = (kind.get("group"), kind.get("version"), kind.get("kind"))
     call = Call(
         version=version,
-        uid=_text(request, "uid"),
-        namespace=_text(request, "namespace"),
-        operation=_text(request, "operation"),
-        kind="/".join(filter(None, (group, of_group, name))),
-        subresource=_text(request, "subResource"),
-        object=_part(request, "object"),
+        uid=request.get("uid") or "",
+        namespace=request.get("namespace") or "",
+        operation=request.get("operation") or "",
+        kind="/".join(filter(None, names)),
+        subresource=request.get("subResource") or "",
+        object=request.get("object") or {},
     )
-    if not call.uid:
-        raise errors.BadCall("The review has no request.uid.")
+    if not 0 < len(call.uid) <= LONGEST_UID or not call.uid.isprintable():
+        raise errors.BadCall("The review has no request.uid as an API server sends it.")
     if call.creates_pod:
         _check_pod(call)
     return call
@@ -180,32 +204,10 @@ def _answer(call: Call, response: Response) -> bytes:
 
 
 def _check_pod(call: Call) -> None:
-    """Down to where the mutation begins: below it the API server has checked the pod's types."""
-    if not call.namespace:
-        raise errors.BadCall("The review has no request.namespace.")
+    if not _NAMESPACE.fullmatch(call.namespace):
+        raise errors.BadCall("The review's request.namespace is no name of a namespace.")
     if not isinstance(call.object.get("spec"), dict):
         raise errors.BadCall("The review's pod has no spec.")
-    if not isinstance(call.object.get("metadata", {}), dict):
-        raise errors.BadCall("The review's pod has a metadata that is not an object.")
-
-
-def _part(parent: Mapping[str, Any], field: str) -> dict[str, Any]:
-    """A member that is an object; absent and null are an empty one."""
-    value = parent.get(field)
-    if value is None:
-        return {}
-    if not isinstance(value, dict):
-        raise errors.BadCall(f"The review's {field} must be an object.")
-    return value
-
-
-def _text(parent: Mapping[str, Any], field: str) -> str:
-    value = parent.get(field)
-    if value is None:
-        return ""
-    if not isinstance(value, str):
-        raise errors.BadCall(f"The review's {field} must be a string.")
-    return value
 
 
 def _shown(value: object) -> str:

@@ -100,11 +100,15 @@ class _Webhook:
         )
         health = functools.partial(application.health_site, problem=self._problem)
         scrapes = functools.partial(application.metrics_site, metrics=self._metrics)
-        self._site = Site(app.handle, self._serving.context)
+
+        def count(reason: str) -> None:
+            self._metrics.lost.labels(reason).inc()
+
+        self._site = Site(app.handle, self._serving.context, count)
         self._sites = (
             (self._site, settings.webhook_address),
-            (Site(health), settings.health_address),
-            (Site(scrapes), settings.metrics_address),
+            (Site(health, count=count), settings.health_address),
+            (Site(scrapes, count=count), settings.metrics_address),
         )
 
     async def listen(self, opened: contextlib.AsyncExitStack) -> None:
@@ -163,7 +167,7 @@ class _Webhook:
             ("serviceaccounts", self.cluster.accounts),
             ("namespaces", self.cluster.namespaces),
         ):
-            yield Held(name, cache.size, cache.healthy)
+            yield Held(name, cache.size, cache.healthy, cache.bytes, cache.largest)
 
 
 def _stop_signals() -> asyncio.Event:

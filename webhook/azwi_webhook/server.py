@@ -1,52 +1,116 @@
 """Listens: aiohttp's low-level server around one handler, with TLS or without.
 
-Changes three things of it: bytes that are no HTTP are answered with one sentence, and stay out of
-the log; and when the site is about to end each answer is the last one of its connection.
+Changes of it: connections are accepted here, so that their number is bounded from the first byte
+of the handshake on; bytes that are no HTTP are answered with one sentence, and stay out of the log;
+no answer names the server's software; and when the site is about to end each answer is the last one
+of its connection.
 """
 
 import asyncio
 import contextlib
 import logging
+import socket
 import ssl
+import time
+from collections.abc import Callable, Iterator
+from typing import Final
 
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
 from azwi_webhook.app import Handler
+from azwi_webhook.connections import Connections, Crowded
 
 IDLE = 180.0
 """Seconds until a connection without calls is closed. API servers, as any Go client, close theirs
 after 90, and they must be first: a call that crosses our closing is lost, and its pod refused."""
 BACKLOG = 1024  # connections the kernel may hold for us: thousands of pods may start at once
-HANDSHAKE = 10.0  # seconds; an API server waits no longer for a whole review
+HANDSHAKE = 5.0  # seconds; an API server waits 10 for a whole review
+FIRST = 5.0  # seconds until the first request is whole; an API server sends it at once
+MOST = 256
+"""Connections at a time. One of TLS takes 60 KB at its first request, and an API server sends at
+most some hundred calls at once; what finds no room waits a moment."""
+BUFFER = 16 * 1024  # bytes that a connection may send while nobody reads them, three times
+AGAIN = 0.1  # seconds until accepting is tried again, where descriptors are used up
 FAREWELL = 0.25  # seconds in which the clients of open connections are told to close them
+NAME = "azwi-webhook"  # in place of aiohttp's and Python's versions
 CLOSING = 0.1  # seconds; aiohttp's own shutdown waits twice as long as it is told to
+
+_NO_DESCRIPTOR: Final = (
+    "no connection can be accepted: raise the limit of open files of azwi-webhook's container"
+)
 
 log = logging.getLogger("azwi_webhook.server")
 
 
 class _Protocol(RequestHandler):
-    __slots__ = ("_site",)
+    __slots__ = ("_first", "_site", "accepted", "idle_since", "over")
 
-    def __init__(self, manager: "_Server") -> None:
+    def __init__(self, manager: "_Server", accepted: socket.socket) -> None:
         super().__init__(
             manager,
             loop=asyncio.get_running_loop(),
             access_log=None,  # type: ignore[arg-type]  # None is how it is switched off
             keepalive_timeout=IDLE,
             lingering_time=1.0,
+            read_bufsize=BUFFER,
             auto_decompress=False,
             logger=log,
         )
         self._site = manager
+        self.accepted = accepted
+        self.idle_since: float | None = time.monotonic()
+        self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._first: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Wait for the first request, but not for long."""
+        super().connection_made(transport)
+        if hasattr(transport, "set_read_buffer_limits"):  # uvloop's TLS: it would hold 512 KB more
+            transport.set_read_buffer_limits(BUFFER)
+        self._first = asyncio.get_running_loop().call_later(FIRST, self._still_silent)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Tell whoever waits for it."""
+        super().connection_lost(exc)
+        if not self.over.done():
+            self.over.set_result(None)
+
+    def begin(self) -> None:
+        """A request has come."""
+        self.idle_since = None
+        if self._first:
+            self._first.cancel()
+            self._first = None
+
+    def end(self) -> None:
+        """Make room for another connection."""
+        self._site.count("crowded")
+        self._cut()
+
+    def _still_silent(self) -> None:
+        self._site.count("silent")
+        self._cut()
+
+    def _cut(self) -> None:
+        """Close it at once, in the middle of a handshake too."""
+        self.idle_since = None  # nobody ends it twice
+        with contextlib.suppress(OSError):
+            self.accepted.shutdown(socket.SHUT_RDWR)
+        if self.transport is not None:
+            self.transport.abort()
 
     async def finish_response(
         self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
     ) -> tuple[web.StreamResponse, bool]:
         """Send an answer; the last one of this connection where the site ends."""
-        if self._site.ending and not resp.prepared:
-            resp.force_close()
-        return await super().finish_response(request, resp, start_time)
+        if not resp.prepared:
+            resp.headers["Server"] = NAME
+            if self._site.ending:
+                resp.force_close()
+        finished = await super().finish_response(request, resp, start_time)
+        self.idle_since = time.monotonic()
+        return finished
 
     def handle_error(
         self,
@@ -69,31 +133,96 @@ class _Protocol(RequestHandler):
 class _Server(web.Server):
     ending = False
     """Whether each answer is the last one of its connection."""
-
-    def __call__(self) -> RequestHandler:
-        return _Protocol(self)
+    count: Callable[[str], None] = staticmethod(lambda _: None)
+    """Is told why a connection was given up."""
 
 
 class Site:
     """One listening address with one handler."""
 
-    def __init__(self, handler: Handler, context: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self,
+        handler: Handler,
+        context: ssl.SSLContext | None = None,
+        count: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        """``count`` is told why a connection was given up; metrics.LOST_CONNECTIONS names them."""
         self._handler = handler
         self._context = context
+        self._count = count
+        self._connections = Connections(MOST)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._listeners: list[socket.socket] = []
+        self._accepting: list[asyncio.Task[None]] = []
 
     async def start(self, host: str, port: int) -> None:
         """Listen; raises OSError where that is not possible."""
-        self._manager = _Server(self._handler, handler_cancellation=True)
-        self._server = await asyncio.get_running_loop().create_server(
-            self._manager,
-            host or None,
-            port,
-            backlog=BACKLOG,
-            reuse_address=True,
+        self._manager = _Server(self._handle, handler_cancellation=True)
+        self._manager.count = self._count
+        for family, address in _addresses(host, port):
+            dual = family == socket.AF_INET6 and not host
+            listener = socket.create_server(
+                address, family=family, backlog=BACKLOG, dualstack_ipv6=dual
+            )
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER)
+            listener.setblocking(False)
+            self._listeners.append(listener)
+        self._accepting = [asyncio.create_task(self._accept(one)) for one in self._listeners]
+        self.port: int = self._listeners[0].getsockname()[1]
+
+    @property
+    def connections(self) -> int:
+        """Connections that there are."""
+        return self._connections.count
+
+    async def _accept(self, listener: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        told = False
+        while True:
+            try:
+                accepted, address = await loop.sock_accept(listener)
+            except OSError as error:  # no descriptor is free: an idle connection gives its own
+                self._count("descriptors")
+                if not told:
+                    log.error(_NO_DESCRIPTOR, extra={"fields": {"told": error.strerror}})
+                told = True
+                self._connections.make_room()
+                await asyncio.sleep(AGAIN)
+                continue
+            told = False
+            task = asyncio.create_task(self._serve(accepted, address[0]))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _serve(self, accepted: socket.socket, peer: str) -> None:
+        """One connection, from before its handshake until it is over."""
+        protocol = _Protocol(self._manager, accepted)
+        try:
+            await self._connections.enter(peer, protocol)
+            with accepted:
+                await self._shake_hands(protocol)
+                await protocol.over
+        except Crowded:
+            self._count("crowded")
+        except (OSError, TimeoutError):  # ssl.SSLError is an OSError
+            self._count("handshake")
+        finally:
+            self._connections.leave(peer, protocol)
+            accepted.close()
+
+    async def _shake_hands(self, protocol: _Protocol) -> None:
+        await asyncio.get_running_loop().connect_accepted_socket(
+            lambda: protocol,
+            protocol.accepted,
             ssl=self._context,
             ssl_handshake_timeout=HANDSHAKE if self._context else None,
         )
-        self.port: int = self._server.sockets[0].getsockname()[1]
+
+    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        protocol = request.protocol
+        if isinstance(protocol, _Protocol):
+            protocol.begin()
+        return await self._handler(request)
 
     def end_soon(self) -> None:
         """Go on listening, but make each answer the last one of its connection."""
@@ -101,7 +230,11 @@ class Site:
 
     async def stop(self, grace: float) -> None:
         """Stop listening, let requests in flight end within ``grace`` seconds, close the rest."""
-        self._server.close()
+        for task in self._accepting:
+            task.cancel()
+        await asyncio.gather(*self._accepting, return_exceptions=True)
+        for listener in self._listeners:
+            listener.close()
         self.end_soon()
         await self._until_left(FAREWELL)
         self._manager.pre_shutdown()
@@ -109,9 +242,23 @@ class Site:
             async with asyncio.timeout(grace):
                 await self._manager.shutdown(grace)
         await self._manager.shutdown(CLOSING)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _until_left(self, seconds: float) -> None:
         """Let a request on its way be answered: its connection, closed as idle, would lose it."""
         until = asyncio.get_running_loop().time() + seconds
         while self._manager.connections and asyncio.get_running_loop().time() < until:  # noqa: ASYNC110  # aiohttp's manager tells nobody when its last connection ends
             await asyncio.sleep(0.01)
+
+
+def _addresses(host: str, port: int) -> Iterator[tuple[int, tuple[str, int]]]:
+    """Families and addresses to listen on; an empty host means all of them, by one socket."""
+    if not host:
+        dual = socket.has_dualstack_ipv6()
+        yield (socket.AF_INET6 if dual else socket.AF_INET), ("", int(port))
+        return
+    found = socket.getaddrinfo(host, int(port), type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    for family, address in dict.fromkeys((entry[0], entry[4][:2]) for entry in found):
+        yield family, (str(address[0]), int(address[1]))

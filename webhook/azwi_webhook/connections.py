@@ -1,0 +1,111 @@
+"""How many connections a site has, and which of them goes when there are too many.
+
+A connection costs memory and a descriptor before it says anything, so there is a limit; and so that
+one pod cannot keep all the others out, no address has more than half of it. Where a new connection
+finds no room, the one that has been idle for longest makes it, of the address that has the most.
+"""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Iterator
+from typing import Final, Protocol
+
+IDLE: Final = 1.0
+"""Seconds without a request after which a connection makes room. A shorter time would cut one on
+which an API server is just sending its next call."""
+LOOK: Final = 0.05  # seconds between looks for room
+WAIT: Final = 5.0  # seconds that a new connection waits for room
+MOST_WAITING: Final = 1024  # connections that wait; any more are closed at once
+
+
+class Connection(Protocol):
+    """What is known of a connection."""
+
+    idle_since: float | None
+    """Monotonic time; None while a request is being answered."""
+
+    def end(self) -> None:
+        """Close it at once."""
+
+
+class Crowded(Exception):
+    """There is no room for a new connection, and none comes free."""
+
+
+class Connections:
+    """The connections of a site, by the address of the peer."""
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self._held: dict[str, dict[Connection, None]] = {}
+        self._queues: dict[str, deque[object]] = {}
+
+    @property
+    def count(self) -> int:
+        """Connections that there are."""
+        return sum(map(len, self._held.values()))
+
+    async def enter(self, peer: str, connection: Connection) -> None:
+        """Count a new connection, once there is room for it; raises Crowded."""
+        queue = self._queues.get(peer)
+        if queue is None and self._fits(peer):
+            self._held.setdefault(peer, {})[connection] = None
+            return
+        if sum(map(len, self._queues.values())) >= MOST_WAITING:
+            raise Crowded
+        turn = object()
+        queue = self._queues.setdefault(peer, deque())
+        queue.append(turn)
+        try:
+            await self._room(peer, queue, turn)
+            self._held.setdefault(peer, {})[connection] = None
+        finally:
+            queue.remove(turn)
+            if not queue:
+                del self._queues[peer]
+
+    def leave(self, peer: str, connection: Connection) -> None:
+        """A connection is over."""
+        ours = self._held.get(peer, {})
+        ours.pop(connection, None)
+        if not ours:
+            self._held.pop(peer, None)
+
+    def make_room(self, least_idle: float = 0.0) -> bool:
+        """End the connection that is worth the least; whether there was one."""
+        for ours in sorted(self._held.values(), key=len, reverse=True):
+            if self._end_one(ours, least_idle):
+                return True
+        return False
+
+    async def _room(self, peer: str, queue: deque[object], turn: object) -> None:
+        until = time.monotonic() + WAIT
+        while queue[0] is not turn or not self._fits(peer):
+            if queue[0] is turn:
+                self._make_room_for(peer)
+            if time.monotonic() > until:
+                raise Crowded
+            await asyncio.sleep(LOOK if queue[0] is turn else 2 * LOOK)
+
+    def _make_room_for(self, peer: str) -> None:
+        ours = self._held.get(peer, {})
+        if len(ours) >= self.most // 2:
+            self._end_one(ours, IDLE)
+            return
+        most = max(self._held.values(), key=len, default={})
+        self._end_one(most, 0.0 if len(ours) < len(most) // 2 else IDLE)
+
+    def _fits(self, peer: str) -> bool:
+        return len(self._held.get(peer, ())) < self.most // 2 and self.count < self.most
+
+    def _end_one(self, among: dict[Connection, None], least_idle: float) -> bool:
+        found = min(_idle(among), key=lambda one: one[0], default=None)
+        if found is None or time.monotonic() - found[0] < least_idle:
+            return False
+        found[1].end()
+        return True
+
+
+def _idle(among: dict[Connection, None]) -> Iterator[tuple[float, Connection]]:
+    return ((one.idle_since, one) for one in among if one.idle_since is not None)
