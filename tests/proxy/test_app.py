@@ -418,6 +418,21 @@ def test_an_unknown_identity_is_never_another_ones_token(
     assert not imds.seen
 
 
+def test_the_log_says_what_a_refused_request_asked_for(with_map: Proxy, emulator: Emulator) -> None:
+    client_id = emulator.announced["clientId"]
+    with_map.token(object_id=client_id)
+    with_map.token(client_id=UNKNOWN)
+    with_map.token(msi_res_id="/" + "x" * 500)
+    lines = [json.loads(row) for row in with_map.log.splitlines()]
+    asked = [line for line in lines if line.get("reason") == "identity_not_found"]
+    assert [(line["asked"], line["value"][:36]) for line in asked] == [
+        ("object_id", client_id), ("client_id", UNKNOWN), ("msi_res_id", "/" + "x" * 35)
+    ]  # fmt: skip
+    assert "client id of one of the pod's identities" in asked[0]["hint"]
+    assert ["hint" in line for line in asked] == [True, False, False]
+    assert len(asked[2]["value"]) == 64
+
+
 def test_without_strictness_any_client_id_is_tried_at_entra_id(
     shared: Proxy, emulator: Emulator
 ) -> None:

@@ -131,6 +131,12 @@ def test_a_page_in_a_browser_gets_nothing(
     assert not imds.seen
 
 
+def test_nodes_own_fetch_is_no_browser(shared: Proxy) -> None:
+    reply = ask_raw(shared.port, f"GET {TOKEN}?resource=r", "Sec-Fetch-Mode: cors")
+    told = json.loads(reply[2])["error_description"]
+    assert told == "Required metadata header not specified"
+
+
 def test_a_name_that_dns_may_rebind_gets_nothing_and_one_of_the_setting_does(
     emulator: Emulator, start_proxy: StartProxy
 ) -> None:

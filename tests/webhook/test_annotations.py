@@ -234,3 +234,18 @@ def test_the_page_names_every_label_and_annotation() -> None:
     labels = {contract.USE_LABEL, contract.NAMESPACE_LABEL, contract.ACCOUNT_LABEL}
     for name in contract.ALL_ANNOTATIONS | labels:
         assert f"`{name.removeprefix(contract.PREFIX)}`" in page
+
+
+def test_resources_to_prefetch_come_from_the_pod_or_else_from_the_service_account() -> None:
+    account = {"proxy-prefetch": "https://of-the-account.example", "proxy-drain-seconds": "5"}
+    variable = contract.PREFETCH
+    assert read(SIDECAR, account).settings == {variable: "https://of-the-account.example"}
+    pod = {**SIDECAR, "proxy-prefetch": "https://of-the-pod.example"}
+    assert read(pod, account).settings == {variable: "https://of-the-pod.example"}
+
+
+def test_hosts_are_checked_before_the_sidecar_would_fail_by_them() -> None:
+    found = read({**SIDECAR, "proxy-hosts": "IMDS.shop. other"})
+    assert (found.settings, found.problems) == ({contract.HOSTS: "imds.shop other"}, ())
+    (problem,) = read({**SIDECAR, "proxy-hosts": "http://imds.shop"}).problems
+    assert "proxy-hosts of the pod must be names of hosts, without scheme or port" in problem
