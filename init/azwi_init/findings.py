@@ -85,8 +85,9 @@ def explained(seen: Seen, ip: str, priority: int) -> Cause:
     if not causes:
         causes = [
             (
-                "nothing in the pod explains it",
-                "look for rules of a CNI plugin or of security software outside the pod",
+                "no route, NAT chain, NOTRACK or policy explains it",
+                "look for rules that drop or redirect connections, in the pod (nft list ruleset,"
+                " iptables-legacy-save) and on the node (CNI plugin, security software)",
             )
         ]
     whats, todos = (list(dict.fromkeys(clauses)) for clauses in zip(*causes, strict=True))

@@ -40,7 +40,9 @@ def ask(ip: str, uid: int | None = None) -> findings.Route | None:
     found = _attributes(answer[_HEADERS:])
     index = struct.unpack("=I", found.get(_OIF, b"\0\0\0\0"))[0]
     return findings.Route(
-        device=_device(index), gateway=_ip(found, _GATEWAY), source=_ip(found, _PREFSRC)
+        device=_device(index),
+        gateway=_ip(found, _GATEWAY),
+        source=_ip(found, _PREFSRC) or _source(ip),
     )
 
 
@@ -179,6 +181,17 @@ def _device(index: int) -> str:
         return socket.if_indextoname(index)
     except OSError:
         return ""
+
+
+def _source(ip: str) -> str:
+    """The address from which we would send to ``ip``, where the route names none (gVisor's)."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as datagrams:
+        try:
+            datagrams.connect((ip, 9))  # sends nothing
+        except OSError:
+            return ""
+        found: str = datagrams.getsockname()[0]
+    return "" if found == "0.0.0.0" else found
 
 
 def _ip(attributes: dict[int, bytes], kind: int) -> str:

@@ -110,6 +110,14 @@ def test_a_pod_without_a_route_gets_one(sandbox: Sandbox) -> None:
     assert any(line.startswith("169.254.169.254 dev lo") for line in routes)
 
 
+def test_a_failed_proof_says_where_requests_come_from(sandbox: Sandbox) -> None:
+    drop = "iptables-legacy -A OUTPUT -d 127.0.0.1 -p tcp --dport 8000 -j DROP"
+    (line,) = sandbox(f"{ADDRESS}; {drop}; {INIT}", mode="legacy")
+
+    assert "timed out; no route, NAT chain, NOTRACK or policy explains it" in log(line)["msg"]
+    assert "(route: over lo from 127.0.0.1; lo: up;" in log(line)["msg"]
+
+
 def test_cleaning_up_removes_the_rules_and_no_route_of_the_pod(sandbox: Sandbox) -> None:
     _, removed, rules, *routes = sandbox(
         f"{ADDRESS}; {INIT}; {INIT} --cleanup; iptables-legacy -t nat -S OUTPUT; ip route",

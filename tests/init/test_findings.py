@@ -68,10 +68,10 @@ def test_where_nothing_was_seen_it_says_so() -> None:
     said, todo = explained(route=None, unread="not read: no NET_RAW")
 
     assert said == (
-        "nothing in the pod explains it (route: not told; lo: up; first NAT chain: ours;"
-        " policy that drops: none; not read: no NET_RAW)"
+        "no route, NAT chain, NOTRACK or policy explains it (route: not told; lo: up;"
+        " first NAT chain: ours; policy that drops: none; not read: no NET_RAW)"
     )
-    assert todo.startswith("look for rules of a CNI plugin or of security software outside")
+    assert todo.startswith("look for rules that drop or redirect connections, in the pod")
 
 
 def test_only_nat_chains_of_the_output_hook_with_a_lower_priority_come_first() -> None:
