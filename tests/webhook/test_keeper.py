@@ -151,6 +151,34 @@ async def test_a_secret_that_somebody_emptied_is_filled_anew(api: ApiServer, kub
         await found[0].call(bundles(api)[0])
 
 
+@pytest.mark.parametrize("name", ["tls.crt", "tls.key", "ca.crt", "next-tls.crt", "next-tls.key"])
+@pytest.mark.parametrize("text", [None, "", "!", "/w==", "bm8gUEVN", "half"])
+async def test_a_secret_that_is_half_written_is_filled_anew(
+    api: ApiServer, kube: Kube, name: str, text: str | None
+) -> None:
+    """A null in it ended the process; so did bytes that are no UTF-8 in next-tls.crt."""
+    made = authority.make(list(NAMES), datetime.now(UTC), timedelta(days=90))
+    data: dict[str, str | None] = {
+        key: base64.b64encode(value.encode()).decode() for key, value in made.items()
+    }
+    whole = data.get(name) or data["tls.crt"] or ""
+    data[name] = whole[: len(whole) // 8 * 4] if text == "half" else text
+    api.put("secrets", NAMESPACE, SECRET, type="Opaque", data=data)
+    async with replicas(kube, 1) as (one,):
+        await soon(ready([one]))
+        await one.call(bundles(api)[0])
+
+
+@pytest.mark.parametrize("data", [None, {}, {"tls.crt": None, "tls.key": None, "ca.crt": None}])
+async def test_a_secret_of_nothing_is_filled_anew(
+    api: ApiServer, kube: Kube, data: dict[str, None] | None
+) -> None:
+    api.put("secrets", NAMESPACE, SECRET, type="Opaque", data=data)
+    async with replicas(kube, 1) as (one,):
+        await soon(ready([one]))
+        await one.call(api.secret(NAMESPACE, SECRET)["ca.crt"])
+
+
 async def test_rotations_refuse_no_call_at_any_replica(
     api: ApiServer, kube: Kube, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -83,7 +83,7 @@ class Keeper:
         self._owner_refused = False
         """Whether the cluster does not let us name an owner: that is told once."""
         self._rung = asyncio.Event()
-        self._trusted = ""
+        self._trusted = b""
         """The upcoming certificate whose CA the API server trusts."""
         self._trusted_at = 0.0
         """Since when (monotonic)."""
@@ -233,12 +233,12 @@ class Keeper:
 
     def _note_trust(self, data: Data) -> None:
         """The API server trusts all of ``data`` now; remember since when it does the next CA."""
-        upcoming = data.get(NEXT_CERTIFICATE, b"").decode()
+        upcoming = data.get(NEXT_CERTIFICATE, b"")
         if upcoming != self._trusted:
             self._trusted, self._trusted_at = upcoming, time.monotonic()
 
     def _is_trusted(self, data: Data) -> bool:
-        upcoming = data.get(NEXT_CERTIFICATE, b"").decode()
+        upcoming = data.get(NEXT_CERTIFICATE, b"")
         since = time.monotonic() - self._trusted_at
         return upcoming == self._trusted and since >= self._times.overlap.total_seconds()
 
@@ -248,5 +248,5 @@ def _decoded(secret: dict[str, Any]) -> dict[str, bytes]:
     data: dict[str, bytes] = {}
     for name, text in (secret.get("data") or {}).items():
         with contextlib.suppress(binascii.Error, ValueError):
-            data[name] = base64.b64decode(text, validate=True)
+            data[name] = base64.b64decode(text or "", validate=True)  # null is as good as absent
     return data
