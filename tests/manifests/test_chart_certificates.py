@@ -59,6 +59,16 @@ def test_provided_certificates_are_mounted_and_their_ca_is_told(helm4: Path) -> 
     assert entry["clientConfig"]["caBundle"].startswith("LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0t")
 
 
+def test_the_cas_of_client_certificates_are_mounted_where_one_is_needed(helm4: Path) -> None:
+    objects = chart.rendered(helm4, {"clientCertificate": {"configMapName": "api-server-ca"}})
+    (volume,) = chart.pod_of(objects)["volumes"]
+    assert volume["configMap"]["name"] == "api-server-ca"
+    (container,) = chart.pod_of(objects)["containers"]
+    (mount,) = container["volumeMounts"]
+    assert (mount["name"], mount["mountPath"]) == (volume["name"], "/client-ca")
+    assert "AZWI_CLIENT_CA_FILE" not in chart.variables(chart.rendered(helm4, {}))
+
+
 @pytest.mark.parametrize(
     "values", [chart.CERT_MANAGER, chart.PROVIDED], ids=["cert-manager", "provided"]
 )

@@ -67,6 +67,8 @@ def test_every_choice_reaches_the_program(helm4: Path) -> None:
     assert settings.token_proxy_ca_selector == '{"matchLabels":{"a":"b"}}'
     assert settings.webhook_address == ("", 10443)
     assert settings.metrics_address == ("0.0.0.0", 9095)
+    assert settings.client_ca == "/client-ca/ca.crt"
+    assert settings.client_names == ("kube-apiserver",)
     assert settings.tls_min_version == "1.2"
     assert settings.configuration == "10-other-name"
     assert settings.log_level == "debug"

@@ -28,6 +28,10 @@ WEBHOOK_METRICS = {
     "azwi_webhook_live_reads",
     "azwi_webhook_log_lines_lost",
     "azwi_webhook_reviews",
+    "azwi_webhook_refused_calls",
+    "azwi_webhook_lost_connections",
+    "azwi_webhook_cache_bytes",
+    "azwi_webhook_cache_largest_bytes",
 }
 # The API server's own.
 FOREIGN = {

@@ -90,6 +90,8 @@ WRONG: list[tuple[dict[str, Any], str]] = [
         )
     ),
     ({"certificates": {"mode": "provided"}}, "at '/certificates/secretName'"),
+    ({"clientCertificate": {"names": ["a b"]}}, "at '/clientCertificate/names/0'"),
+    ({"clientCertificate": {"names": ["a"]}}, "set clientCertificate.configMapName"),
     ({"certificates": {"mode": "none"}}, "at '/certificates/mode'"),
     (
         {"mutatingWebhookNamespaceSelector": {"matchLabel": {}}},

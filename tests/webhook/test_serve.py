@@ -8,8 +8,12 @@ import threading
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from azwi_testing.apiserver import ApiServer, Fault, until
 from azwi_testing.webhooks import (
@@ -208,3 +212,60 @@ def test_thousands_of_service_accounts_take_little_memory(
     most = re.search(r"VmHWM:\s+(\d+)", status)
     assert most is not None
     assert int(most[1]) / 1024 < 65
+
+
+def _signed(folder: Path, name: str, signer: tuple[Any, Any] | None = None) -> tuple[Any, Any]:
+    """A CA, or a client certificate that one signed; its PEM is in the folder, with its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    named = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
+    issuer, signing = (signer[0].subject, signer[1]) if signer else (named, key)
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder(issuer, named, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(minutes=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.BasicConstraints(ca=signer is None, path_length=None), critical=True)
+        .sign(signing, hashes.SHA256())
+    )
+    secret = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    (folder / name).write_bytes(secret + certificate.public_bytes(serialization.Encoding.PEM))
+    return certificate, key
+
+
+def test_where_reviews_need_the_api_servers_certificate_nobody_else_gets_an_answer(
+    api: ApiServer, start_webhook: StartWebhook, tmp_path: Path
+) -> None:
+    """A pod that reached the port could learn every account's client id from a patch."""
+    api.account("shop", "app", client_id="11111111-0000-4000-8000-000000000001")
+    ca, other = _signed(tmp_path, "ca"), _signed(tmp_path, "other-ca")
+    _signed(tmp_path, "kube-apiserver", ca)
+    _signed(tmp_path, "kubelet", ca)
+    _signed(tmp_path, "stranger", other)
+    webhook = start_webhook(  # ready: so its call of itself, which has no certificate, went well
+        f"--client-ca-file={tmp_path / 'ca'}", "--client-names=kube-apiserver"
+    )
+    trust = api.secret(NAMESPACE, SECRET)["ca.crt"]
+    answer = webhook.call(review(), trust=trust, client=tmp_path / "kube-apiserver")
+    assert answer.json["response"]["allowed"] is True
+    for client, sentence in ((None, b"client certificate"), ("kubelet", b"AZWI_CLIENT_NAMES")):
+        answer = webhook.call(review(), trust=trust, client=tmp_path / client if client else None)
+        assert (answer.status, sentence in answer.body) == (403, True)
+        assert b"11111111" not in answer.body
+    with pytest.raises(OSError):  # TLS says it in several ways
+        webhook.call(review(), trust=trust, client=tmp_path / "stranger")
+    answer = webhook.call(b"", trust=trust, method="GET", target="/healthz", headers={})
+    assert answer.status == 403
+
+
+def test_a_file_of_client_cas_that_is_none_is_a_sentence_and_exit_1(
+    start_webhook: StartWebhook, tmp_path: Path
+) -> None:
+    (tmp_path / "ca").write_text("no PEM")
+    for name in ("ca", "missing"):
+        webhook = start_webhook(f"--client-ca-file={tmp_path / name}", ready=False)
+        assert webhook.process.wait(15) == 1
+        assert "--client-ca-file must name a file of PEM certificates" in webhook.log

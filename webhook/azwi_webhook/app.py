@@ -20,6 +20,7 @@ from aiohttp import web
 from azwi_common import contract
 from azwi_common.log_share import Share
 from azwi_webhook import errors, mutate, pods, review
+from azwi_webhook.callers import SECRET_HEADER, Callers
 from azwi_webhook.cluster import Cluster
 from azwi_webhook.metrics import CONTENT_TYPE, Metrics
 from azwi_webhook.review import Call
@@ -52,8 +53,15 @@ class Decision:
 class App:
     """The site that the API server calls."""
 
-    def __init__(self, settings: Settings, cluster: Cluster, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        cluster: Cluster,
+        metrics: Metrics,
+        callers: Callers = Callers(required=False),  # noqa: B008  # frozen
+    ) -> None:
         self._settings = settings
+        self._callers = callers
         self._cluster = cluster
         self._metrics = metrics
         self._bodies = Shares(BODIES)
@@ -62,23 +70,32 @@ class App:
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one call; the one place where errors become answers."""
-        if request.method == "GET" and request.path == SELF_PATH:
-            return _text("ok\n")
         started = time.perf_counter()
         async with contextlib.AsyncExitStack() as held:
             try:
+                self._check_caller(request)
+                if request.method == "GET" and request.path == SELF_PATH:
+                    return _text("ok\n")
                 _check_head(request)
                 call = await self._call(request, held)
             except errors.BadCall as error:
-                self._metrics.reviews.labels("bad_call").inc()
-                self._metrics.refused.labels(str(error.status)).inc()
-                kind = {"status": error.status, "told": error.description}
-                self._share.log(logging.INFO, "bad call", kind, {"peer": request.remote})
-                return _refused_call(error)
+                return self._bad_call(request, error)
             decision = await self._decide(call)
         self._note(call, decision, time.perf_counter() - started)
         content_type = review.CONTENT_TYPE if decision.status == 200 else "text/plain"
         return web.Response(status=decision.status, body=decision.body, content_type=content_type)
+
+    def _check_caller(self, request: web.BaseRequest) -> None:
+        if self._callers.required:
+            certificate = request.get_extra_info("peercert")
+            self._callers.check(certificate, request.headers.get(SECRET_HEADER))
+
+    def _bad_call(self, request: web.BaseRequest, error: errors.BadCall) -> web.Response:
+        self._metrics.reviews.labels("bad_call").inc()
+        self._metrics.refused.labels(str(error.status)).inc()
+        kind = {"status": error.status, "told": error.description}
+        self._share.log(logging.INFO, "bad call", kind, {"peer": request.remote})
+        return _refused_call(error)
 
     async def _call(self, request: web.BaseRequest, held: contextlib.AsyncExitStack) -> Call:
         """The call; ``held`` keeps the share of memory that it takes until it is answered."""
@@ -222,7 +239,7 @@ def _refused_call(error: errors.BadCall) -> web.Response:
     response = _text(f"{error.description}\n", status=error.status)
     if error.status == 405:
         response.headers["Allow"] = "POST"
-    if error.status in (408, 413, 503):
+    if error.status in (403, 408, 413, 503):
         response.force_close()  # the rest of the body is not worth reading
     return response
 

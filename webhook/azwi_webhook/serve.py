@@ -7,6 +7,7 @@ import gc
 import logging
 import os
 import resource
+import secrets
 import signal
 import threading
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ import uvloop
 from azwi_common import __version__
 from azwi_webhook import app as application
 from azwi_webhook import certificates, errors
+from azwi_webhook.callers import Callers
 from azwi_webhook.cluster import Cluster
 from azwi_webhook.files import Files
 from azwi_webhook.keeper import Keeper
@@ -78,7 +80,10 @@ class _Webhook:
         self._settings = settings
         self._ending = False
         self._metrics = Metrics()
-        self._serving = Serving(settings.tls_min_version)
+        self._serving = Serving(settings.tls_min_version, settings.client_ca)
+        callers = Callers(
+            bool(settings.client_ca), frozenset(settings.client_names), secrets.token_urlsafe(32)
+        )
         self.cluster = Cluster(
             kube, lambda where, result: self._metrics.reads.labels(where, result).inc()
         )
@@ -91,8 +96,9 @@ class _Webhook:
             self._serving,
             settings.webhook_address,
             certificates.dns_names(settings.service, settings.namespace)[0],
+            callers.secret,
         )
-        app = application.App(settings, self.cluster, self._metrics)
+        app = application.App(settings, self.cluster, self._metrics, callers)
         self._metrics.watch(
             self._held,
             lambda: self._serving.expiry,

@@ -12,6 +12,7 @@ import ssl
 from typing import Final
 
 from azwi_webhook import errors, leaves
+from azwi_webhook.callers import SECRET_HEADER
 
 CALL: Final = 3.0  # seconds for a call to itself
 AGAIN: Final = 30.0  # seconds between calls: certificates expire
@@ -25,9 +26,13 @@ log = logging.getLogger("azwi_webhook.serving")
 class Serving:
     """What the webhook's port serves."""
 
-    def __init__(self, tls_min_version: str) -> None:
-        """``tls_min_version``: "1.2" or "1.3"."""
+    def __init__(self, tls_min_version: str, client_ca: str = "") -> None:
+        """``tls_min_version``: "1.2" or "1.3"; ``client_ca``: file of CAs of clients, or empty.
+
+        Raises errors.Misconfigured where that file is not one.
+        """
         self._least = _VERSIONS[tls_min_version]
+        self._client_ca = client_ca
         self._given: tuple[bytes, bytes] | None = None
         self._inner: ssl.SSLContext | None = None
         self.trust = b""
@@ -76,14 +81,33 @@ class Serving:
         context.set_alpn_protocols(_PROTOCOLS)
         context.num_tickets = 0  # API servers resume no sessions: a ticket costs for nothing
         context.options |= ssl.OP_NO_TICKET
+        if self._client_ca:
+            _ask_for_certificates(context, self._client_ca)
         return context
+
+
+def _ask_for_certificates(context: ssl.SSLContext, file: str) -> None:
+    """Verify a client's certificate, where it sends one."""
+    try:
+        context.load_verify_locations(file)
+    except (OSError, ssl.SSLError) as error:
+        told = getattr(error, "strerror", None) or type(error).__name__
+        raise errors.Misconfigured(
+            f"The CAs of client certificates cannot be read from {file} ({told}): --client-ca-file"
+            " must name a file of PEM certificates."
+        ) from error
+    context.verify_mode = ssl.CERT_OPTIONAL
 
 
 class Proof:
     """Whether what is served is what the API server would accept, found out by calling it."""
 
-    def __init__(self, serving: Serving, address: tuple[str, int], server_name: str) -> None:
+    def __init__(
+        self, serving: Serving, address: tuple[str, int], server_name: str, secret: str = ""
+    ) -> None:
+        """``secret``: by which the call is known as the webhook's own."""
         self._serving = serving
+        self._secret = secret
         self._host = address[0] or "127.0.0.1"
         self._port = address[1]
         self._name = server_name
@@ -106,7 +130,9 @@ class Proof:
 
     async def _call(self) -> None:
         try:
-            until = await call_itself(self._host, self._port, self._name, self._serving.trust)
+            until = await call_itself(
+                self._host, self._port, self._name, self._serving.trust, self._secret
+            )
         except TimeoutError:
             # Slow is not wrong: a burst makes all replicas slow, and somebody must answer.
             if self.problem:
@@ -121,7 +147,9 @@ class Proof:
             self._serving.expiry = until
 
 
-async def call_itself(host: str, port: int, server_name: str, trust: bytes) -> float:
+async def call_itself(
+    host: str, port: int, server_name: str, trust: bytes, secret: str = ""
+) -> float:
     """Call as the API server would: the Unix time until which this can go well.
 
     What is proven is the name, the chain, and that it is the webhook that answers. Raises OSError
@@ -133,7 +161,8 @@ async def call_itself(host: str, port: int, server_name: str, trust: bytes) -> f
             host, port, ssl=context, server_hostname=server_name
         )
         try:
-            writer.write(f"GET /healthz HTTP/1.1\r\nHost: {server_name}\r\n\r\n".encode())
+            said = f"{SECRET_HEADER}: {secret}\r\n" if secret else ""
+            writer.write(f"GET /healthz HTTP/1.1\r\nHost: {server_name}\r\n{said}\r\n".encode())
             answered = await reader.readline()
             certificate = writer.get_extra_info("peercert")
         finally:

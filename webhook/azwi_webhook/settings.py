@@ -296,6 +296,22 @@ class Settings:
         Literal["1.2", "1.3"],
         Env("AZWI_TLS_MIN_VERSION", "least version of TLS", "--tls-min-version"),
     ] = "1.3"
+    client_ca: Annotated[
+        str,
+        Env(
+            "AZWI_CLIENT_CA_FILE",
+            "file with the CAs of the API server's client certificate; empty: reviews need none",
+            "--client-ca-file",
+        ),
+    ] = ""
+    client_names: Annotated[
+        tuple[str, ...],
+        Env(
+            "AZWI_CLIENT_NAMES",
+            "names of which that certificate must have one; empty: any of its CAs will do",
+            "--client-names",
+        ),
+    ] = ()
     cert_dir: Annotated[
         str,
         Env(
@@ -348,6 +364,8 @@ class Settings:
                 f"Set one of {contract.KUBERNETES_CA_DATA}, AZURE_KUBERNETES_CA_CONFIGMAP_NAME and"
                 " AZURE_KUBERNETES_CA_CTB_SIGNER_NAME: the token proxy has one CA."
             )
+        if found.get("client_names") and not found.get("client_ca"):
+            yield "AZWI_CLIENT_NAMES means nothing without AZWI_CLIENT_CA_FILE: set both."
         yield from _mounts_nothing(found)
         yield from _refused_by_the_sidecar(found)
 

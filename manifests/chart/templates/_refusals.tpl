@@ -39,4 +39,7 @@ What cannot work, or would have no effect, is told before anything is applied. W
 {{- if and (ne $certificates.mode "cert-manager") $certificates.issuerRef -}}
 {{- fail (printf "certificates.issuerRef would have no effect with certificates.mode %s: set certificates.mode to cert-manager, or leave it out." $certificates.mode) -}}
 {{- end -}}
+{{- if and .Values.clientCertificate.names (not .Values.clientCertificate.configMapName) -}}
+{{- fail "clientCertificate.names would have no effect: set clientCertificate.configMapName to the ConfigMap with the CAs." -}}
+{{- end -}}
 {{- end -}}

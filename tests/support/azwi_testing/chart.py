@@ -76,6 +76,7 @@ FULL: dict[str, Any] = {
     "extraVolumeMounts": [{"name": "more", "mountPath": "/more"}],
     "logLevel": "debug",
     "metricsAddr": "0.0.0.0:9095",
+    "clientCertificate": {"configMapName": "api-server-ca", "names": ["kube-apiserver"]},
     "tlsMinVersion": "1.2",
     "podMonitor": {"enabled": True, "labels": {"release": "prometheus"}},
     "serviceMonitor": {"enabled": True},

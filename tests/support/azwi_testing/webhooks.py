@@ -88,9 +88,15 @@ class Webhook:
         method: str = "POST",
         target: str = "/mutate-v1-pod?timeout=10s",
         chunks: Iterable[bytes] | None = None,
+        client: Path | None = None,
     ) -> Answer:
-        """Call as the API server does: verified by ``trust`` (PEM); ``chunks`` are sent as such."""
+        """Call as the API server does: verified by ``trust`` (PEM); ``chunks`` are sent as such.
+
+        ``client``: file with the certificate, and its key, that the caller shows.
+        """
         context = ssl.create_default_context(cadata=trust.decode())
+        if client:
+            context.load_cert_chain(client)
         connection = _Connection(self.port, context)
         with contextlib.closing(connection):
             sent = body if isinstance(body, bytes) else json.dumps(body).encode()
