@@ -35,9 +35,14 @@ class Principals:
 
     def learn(self, identity: Identity, said: Said) -> None:
         """Remember what a token says of one of the pod's identities; report a wrong entry."""
-        if identity not in self._own or (identity in self._said and not said.readable):
+        if identity not in self._own:
             return
-        self._said[identity] = said
+        before = self._said.get(identity, said)
+        self._said[identity] = said = Said(
+            said.object_id or before.object_id,
+            said.resource_id or before.resource_id,
+            said.readable or before.readable,
+        )
         for parameter, entries in self._mapped.items():
             for value, entry in entries.items():
                 if entry == identity and self._contradicts(parameter, value, entry):

@@ -91,6 +91,7 @@ def test_metadata_true_is_enough(value: str) -> None:
         ("resource=r&client_id=", TokenRequest("r")),
         ("resource=r&authority=a&bypass_cache=true&xms_cc=cp1", TokenRequest("r")),
         ("resource=2ff814a6-3304", TokenRequest("2ff814a6-3304")),
+        ("resource=" + "a" * 1024, TokenRequest("a" * 1024)),
     ],
 )  # fmt: skip
 def test_queries_of_real_clients_are_understood(query: str, expected: TokenRequest) -> None:

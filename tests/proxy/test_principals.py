@@ -153,6 +153,33 @@ async def test_an_unreadable_token_takes_nothing_back() -> None:
     assert await world.find(ITS_ID) == DEFAULT
 
 
+async def test_what_one_token_does_not_say_another_may_have_said() -> None:
+    world = World({DEFAULT: said(ITS_ID), MAPPED: said(OTHER_ID)})
+    await world.find(ITS_ID)
+    world.principals.learn(MAPPED, said("", RESOURCE))
+    assert await world.find(RESOURCE, "msi_res_id") == MAPPED
+    assert await world.find(OTHER_ID) == MAPPED
+
+
+async def test_of_several_failures_the_default_identitys_is_told() -> None:
+    world = World({DEFAULT: AWAY, MAPPED: REFUSED})
+    with pytest.raises(errors.Unavailable):
+        await world.find(NOBODYS)
+
+
+async def test_a_readable_token_without_an_object_id_leaves_it_unknown() -> None:
+    world = World({DEFAULT: said(ITS_ID), MAPPED: said("", RESOURCE)})
+    with pytest.raises(errors.Refused, match="cannot be told"):
+        await world.find(NOBODYS)
+
+
+async def test_an_entry_that_is_right_is_not_reported(caplog: pytest.LogCaptureFixture) -> None:
+    right = {"object_id": {OTHER_ID: MAPPED}, "msi_res_id": {RESOURCE: MAPPED}}
+    world = World({DEFAULT: said(ITS_ID), MAPPED: said(OTHER_ID, RESOURCE)}, mapped=right)
+    assert await world.find(OTHER_ID) == await world.find(RESOURCE, "msi_res_id") == MAPPED
+    assert caplog.records == []
+
+
 async def test_resource_ids_are_found_in_tokens_that_carry_them() -> None:
     world = World({DEFAULT: said(ITS_ID), MAPPED: said(OTHER_ID, RESOURCE)})
     assert await world.find(RESOURCE.upper() + "/", "msi_res_id") == MAPPED
