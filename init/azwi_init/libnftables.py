@@ -42,12 +42,14 @@ class NfTables:
         self._context = self._library.nft_ctx_new(0)  # freed with the process
         self._library.nft_ctx_buffer_output(self._context)
         self._library.nft_ctx_buffer_error(self._context)
-        self._library.nft_ctx_output_set_flags(self._context, _JSON)
 
     def holds(self, plan: Plan) -> bool:
         """Whether the kernel has exactly ``plan`` in our table."""
-        listing = self._listing()
-        return listing is not None and nft.shows(listing, plan)
+        text = self._listing()
+        # Text first: libnftables 1.0.6 uses freed memory where its JSON has a table's flags
+        if text is None or nft.has_flags(text):
+            return False
+        return nft.shows(self._listing(_JSON) or "", plan)
 
     def replace(self, plan: Plan) -> None:
         """Make our table hold ``plan``, in one transaction: all of it or nothing."""
@@ -66,23 +68,26 @@ class NfTables:
 
     def listed(self, command: str) -> str:
         """What LIST_ALL or LIST_CHAINS lists, as ``nft.chains`` reads it."""
-        self._library.nft_ctx_output_set_flags(self._context, _NUMERIC_PRIORITIES)
-        failure = self._run(command)
-        self._library.nft_ctx_output_set_flags(self._context, _JSON)
+        failure = self._run(command, _NUMERIC_PRIORITIES)
         if failure:
             raise refused(failure)
-        return str(self._library.nft_ctx_get_output_buffer(self._context).decode(errors="replace"))
+        return self._output()
 
-    def _listing(self) -> str | None:
-        failure = self._run(nft.LIST)
+    def _listing(self, form: int = 0) -> str | None:
+        """Our table as text, or in another form; None where there is none."""
+        failure = self._run(nft.LIST, form)
         if not failure:
-            return str(self._library.nft_ctx_get_output_buffer(self._context).decode())
+            return self._output()
         if os.strerror(errno.ENOENT) in failure:
             return None
         raise refused(failure)
 
-    def _run(self, commands: str) -> str:
+    def _output(self) -> str:
+        return str(self._library.nft_ctx_get_output_buffer(self._context).decode(errors="replace"))
+
+    def _run(self, commands: str, form: int = 0) -> str:
         """What the kernel has against ``commands``; nothing when it did them."""
+        self._library.nft_ctx_output_set_flags(self._context, form)
         failed = self._library.nft_run_cmd_from_buffer(self._context, commands.encode())
         errors: str = self._library.nft_ctx_get_error_buffer(self._context).decode()
         return (errors.strip() or "no reason given") if failed else ""

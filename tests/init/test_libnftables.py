@@ -83,6 +83,28 @@ def test_a_table_of_our_name_that_sleeps_is_set_anew(pod: Any) -> None:
     assert "dormant" not in pod.ruleset()
 
 
+FORMS = """
+from azwi_init import libnftables, rules
+plan = rules.plan(ip="169.254.169.254", port=80, proxy_port=8000, exempt_uid=1501)
+kernel = libnftables.NfTables()
+run, forms = kernel._run, []
+kernel._run = lambda commands, form=0: forms.append(form) or run(commands, form)
+print(kernel.holds(plan), libnftables._JSON in forms)
+"""
+
+
+@pytest.mark.netns
+@pytest.mark.parametrize(
+    ("flags", "seen"), [("", "True True\n"), ("flags dormant\n", "False False\n")]
+)
+def test_of_a_table_with_flags_no_json_is_asked_for(pod: Any, flags: str, seen: str) -> None:
+    # found by "corrupted double-linked list", exit code -6; valgrind names libnftables' JSON
+    text = pod.init("--dry-run").output.replace("ip azwi {", "ip azwi {\n" + flags)
+    pod.do("nft", "-f", "-", given=text)
+
+    assert pod.python("-c", FORMS).output == seen
+
+
 @pytest.mark.netns
 @pytest.mark.parametrize(
     ("mode", "flags"), [("auto", ()), ("nft", ()), ("legacy", ()), ("auto", ("--cleanup",))]

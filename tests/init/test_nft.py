@@ -109,6 +109,14 @@ def test_a_listing_with_anything_changed_does_not_show_the_plan(
     assert not nft.shows(json.dumps(changed), plan)
 
 
+@pytest.mark.parametrize("flags", ["flags owner\n", "flags dormant, owner\n"])
+def test_flags_of_a_table_are_seen_in_its_text(golden: Path, flags: str) -> None:
+    text = (golden / "default.nft").read_text().removeprefix(nft.REMOVE)
+
+    assert not nft.has_flags(text)
+    assert nft.has_flags(text.replace("{\n", "{\n\t" + flags, 1))
+
+
 def test_a_listing_that_cannot_be_read_does_not_show_the_plan(plan: rules.Plan) -> None:
     broken = '{"nftables": [{"table": {"family": "ip", "name": "azwi", "flags": \n'
 
