@@ -93,6 +93,10 @@ class Settings:
         int,
         Env(contract.DRAIN_SECONDS, "seconds to go on answering after SIGTERM"),
     ] = 0
+    probe_seconds: Annotated[
+        int,
+        Env(contract.PROBE_SECONDS, "seconds that --probe waits for the proxy to be ready"),
+    ] = 60
     metrics_port: Annotated[
         Port | None,
         Env(contract.METRICS_PORT, "port of a second site for GET /metrics, on POD_IP"),

@@ -149,7 +149,8 @@ def _gate(choices: Choices, command: list[str]) -> Object:
     action = {"exec": {"command": command}}
     if not (choices.native and choices.startup_probe):
         return {"lifecycle": {"postStart": action}}
-    probe = {**action, "periodSeconds": 1, "timeoutSeconds": 10, "failureThreshold": 30}
+    # Longer than the probe's own patience: else the kubelet ends it before it has said why.
+    probe = {**action, "periodSeconds": 1, "timeoutSeconds": 65, "failureThreshold": 5}
     return {"startupProbe": probe}
 
 

@@ -8,9 +8,30 @@ import sys
 
 def main(argv: list[str] | None = None) -> int:
     """Run the program; ``argv`` without its name."""
+    given = sys.argv[1:] if argv is None else argv
+    if "--probe" in given and (port := _port_of_probe(given)) is not None:
+        return _probe(port)
+    return _run(given)
+
+
+def _port_of_probe(given: list[str]) -> str | None:
+    """The port that the kubelet's own command names, or ""; None for any other command line.
+
+    argparse is a quarter of what a probe costs.
+    """
+    port = ""
+    for one in given:
+        if one.startswith("--proxy-port="):
+            port = one.removeprefix("--proxy-port=")
+        elif one != "--probe" and not one.startswith("--log-level="):
+            return None
+    return port
+
+
+def _run(argv: list[str]) -> int:
     import argparse
 
-    from azwi_common import __version__, contract
+    from azwi_common import __version__
 
     parser = argparse.ArgumentParser(
         prog="azwi-proxy",
@@ -29,7 +50,7 @@ def main(argv: list[str] | None = None) -> int:
         if value is not None
     }
     if given.probe:
-        return _probe(flags.get("--proxy-port", ""), str(contract.DEFAULT_PROXY_PORT))
+        return _probe(flags.get("--proxy-port", ""))
     return _diagnose(flags) if given.diagnose else _serve(flags)
 
 
@@ -43,24 +64,28 @@ def _diagnose(flags: dict[str, str]) -> int:
     return 0
 
 
-def _probe(flag: str, default: str) -> int:
+def _probe(flag: str) -> int:
     import os
 
+    from azwi_common import contract
     from azwi_proxy import probe
 
-    port = flag or os.environ.get("PROXY_PORT", "") or default
+    port = flag or os.environ.get(contract.PROXY_PORT, "") or str(contract.DEFAULT_PROXY_PORT)
     if not (port.isascii() and port.isdigit() and 1 <= int(port) <= 65535):
         print(
             f"--proxy-port must be a port number from 1 to 65535; it is {port!r}", file=sys.stderr
         )
         return 2
-    problem = probe.wait_until_ready(int(port))
+    patience = os.environ.get(contract.PROBE_SECONDS, "").strip()
+    seconds = float(patience) if patience.isdecimal() else probe.PATIENCE
+    problem = probe.wait_until_ready(int(port), seconds)
     if problem:
         print(problem, file=sys.stderr)
     return 1 if problem else 0
 
 
 def _serve(flags: dict[str, str]) -> int:
+    import gc
     import os
     import signal
 
@@ -79,6 +104,7 @@ def _serve(flags: dict[str, str]) -> int:
             print(f"azwi-proxy: {problem}", file=sys.stderr)
         return 2
     logs.configure(settings.log_level)
+    gc.disable()  # nothing of what is imported is garbage; ``serve`` turns it on again
 
     from azwi_proxy import lean
 

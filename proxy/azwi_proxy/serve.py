@@ -90,6 +90,7 @@ async def _serve(settings: Settings) -> int:
 async def _live(app: application.App, settings: Settings, stop: asyncio.Event) -> None:
     """From ready to drained."""
     gc.freeze()  # what is imported stays: the collector need not look at it again
+    gc.enable()
     gc.collect()  # counts what is left, so that later ones come soon and are short
     fields = {"port": settings.port, "version": __version__, "forward": settings.forward}
     log.info("listening", extra={"fields": fields})

@@ -206,3 +206,21 @@ def test_the_sidecars_own_volume_is_no_news_to_a_second_pass() -> None:
     filled = with_sidecar(volumes=[{"name": "ca", "configMap": {"name": "private-ca", "a": 1}}])
     filled["spec"]["initContainers"] = [{"name": "azwi-proxy", "image": settings.proxy_image}]
     assert mutate.admit(filled, account(), around, settings).warnings == ()
+
+
+@pytest.mark.parametrize("limit", ["19m", "10m", "0.01", "1e-3"])
+def test_a_cpu_limit_with_which_the_proxy_does_not_start_in_time_is_told(limit: str) -> None:
+    (told,) = warnings(with_sidecar({"proxy-cpu-limit": limit}))
+    assert f"a CPU limit of {limit}: below 20m" in told
+    resources = f'{{"requests":{{"cpu":"1m"}},"limits":{{"cpu":"{limit}"}}}}'
+    assert told in warnings(with_sidecar(), AZWI_PROXY_RESOURCES=resources)
+
+
+@pytest.mark.parametrize("limit", ["20m", "0.02", "1"])
+def test_a_cpu_limit_that_is_enough_is_not(limit: str) -> None:
+    assert warnings(with_sidecar({"proxy-cpu-limit": limit})) == ()
+
+
+def test_a_cpu_limit_of_the_proxy_that_the_pod_brings_itself_is_its_own() -> None:
+    told = warnings(with_sidecar({"proxy-cpu-limit": "1m"}, containers=[HAND]))
+    assert not any("CPU limit" in sentence for sentence in told)

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from azwi_common import contract
-from azwi_webhook import pods
+from azwi_webhook import inject, pods, resources
 from azwi_webhook.annotations import Wishes
 from azwi_webhook.endpoint import Endpoint
 from azwi_webhook.inject import Configured
@@ -56,6 +56,11 @@ def warnings(
         *(_taken(pod, settings) if wishes.inject else ()),
         *_sidecar(pod, wishes, settings),
         *(_mode(pod, wishes, known.endpoint) if wishes.inject else ()),
+        *(
+            _slow(inject.cpu_limit(pod, wishes, settings, known, native=native))
+            if wishes.inject
+            else ()
+        ),
         *(() if native or not wishes.inject else _ordinary(pod, known.endpoint)),
     ]
     return tuple(_cut(sentence) for sentence in found[:MOST])
@@ -140,6 +145,15 @@ def _sidecar(pod: pods.Pod, wishes: Wishes, settings: Settings) -> Iterator[str]
     idle = sorted(_OF_SIDECAR.intersection(pod.annotations))
     if idle and not pod.has(contract.PROXY_CONTAINER):
         yield f"Annotation {idle[0]} has no effect on a pod without the sidecar."
+
+
+def _slow(limit: str) -> Iterator[str]:
+    if resources.is_too_slow(limit):
+        yield (
+            f"azwi-proxy has a CPU limit of {limit[:40]}: below {resources.LEAST_CPU} it may not be"
+            " ready in time, and the pod does not start. Raise the limit (annotation"
+            " proxy-cpu-limit, or the webhook's AZWI_PROXY_RESOURCES)."
+        )
 
 
 def _mode(pod: pods.Pod, wishes: Wishes, endpoint: Endpoint | None) -> Iterator[str]:

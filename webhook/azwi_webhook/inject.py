@@ -147,6 +147,17 @@ def _behind_init(pod: pods.Pod) -> int:
     return names.index(contract.INIT_CONTAINER) + 1 if contract.INIT_CONTAINER in names else 0
 
 
+def cpu_limit(
+    pod: pods.Pod, wishes: Wishes, settings: Settings, known: Configured, *, native: bool
+) -> str:
+    """The CPU limit of the azwi-proxy that the pod gets; empty where it gets none, or no limit."""
+    if not wishes.inject or not lacks(pod, known)[1]:
+        return ""
+    _, proxy = _containers(wishes, settings, known, _standing(pod, settings), native)
+    found: str = pods.mapping(pods.mapping(proxy, "resources"), "limits").get("cpu", "")
+    return found
+
+
 def _pull_secrets(pod: pods.Pod, settings: Settings) -> list[Operation]:
     present = pods.items(pod.spec, "imagePullSecrets")
     names = [entry.get("name") for entry in present]

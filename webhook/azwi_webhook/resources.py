@@ -18,6 +18,9 @@ COUNTED = ("cpu", "memory")
 # Limits of a Guaranteed pod's sidecar where nothing says them. With 10m of a CPU, the default's
 # request, the proxy's start would take half a minute.
 _FLOOR = {"cpu": "100m", "memory": "96Mi"}
+LEAST_CPU = "20m"
+"""Least CPU limit of azwi-proxy that works: start and probe take 0.3 s of CPU, on a slow node twice
+that, and the probe waits for 60 s."""
 # CPU limit in a pod all of whose containers have one: a quota of limits.cpu may want it so.
 _CPU_LIMIT = "500m"
 _QUANTITY = re.compile(
@@ -137,6 +140,11 @@ def _reconciled(name: str, wishes: Wishes, request: str, limit: str) -> tuple[st
 def _exceeds(request: str, limit: str) -> bool:
     low, high = amount(request), amount(limit)
     return low is not None and high is not None and low > high
+
+
+def is_too_slow(limit: str) -> bool:
+    """Whether azwi-proxy may not start in time within a CPU limit."""
+    return bool(limit) and _exceeds(LEAST_CPU, limit)
 
 
 def contradicts(wishes: Wishes, name: str) -> bool:
