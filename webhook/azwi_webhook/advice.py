@@ -56,11 +56,7 @@ def warnings(
         *(_taken(pod, settings) if wishes.inject else ()),
         *_sidecar(pod, wishes, settings),
         *(_mode(pod, wishes, known.endpoint) if wishes.inject else ()),
-        *(
-            _slow(inject.cpu_limit(pod, wishes, settings, known, native=native))
-            if wishes.inject
-            else ()
-        ),
+        *_slow(inject.cpu_limit(pod, wishes, settings, known, native=native)),
         *(() if native or not wishes.inject else _ordinary(pod, known.endpoint)),
     ]
     return tuple(_cut(sentence) for sentence in found[:MOST])
