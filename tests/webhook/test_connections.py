@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from functools import partial
 
 import pytest
 
@@ -26,8 +27,12 @@ class One:
 async def entered(of: Connections, peer: str, *idle: float | None) -> list[One]:
     ones = [One(of, peer, seconds) for seconds in idle]
     for one in ones:
-        await of.enter(peer, one)
+        await of.enter(peer, partial(_given, one))
     return ones
+
+
+def _given(one: One) -> One:
+    return one
 
 
 @pytest.fixture(autouse=True)
@@ -38,15 +43,15 @@ def _short(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def test_one_address_has_half_and_its_longest_idle_makes_room_for_its_own() -> None:
     of = Connections(8)
-    ones = await entered(of, "a", 5, 9, None, 7)
+    ones = await entered(of, "a", 50, 90, None, 70)
     await entered(of, "a", 0)
     assert [one.ended for one in ones] == [False, True, False, False]
     assert of.count == 4
 
 
-async def test_one_that_was_just_used_or_is_being_answered_stays() -> None:
+async def test_one_that_was_used_a_moment_ago_or_is_being_answered_stays() -> None:
     of = Connections(4)
-    ones = await entered(of, "a", 0.1, None)
+    ones = await entered(of, "a", 20, None)
     with pytest.raises(Crowded):
         await entered(of, "a", 0)
     assert not any(one.ended for one in ones)

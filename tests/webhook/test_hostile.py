@@ -6,6 +6,7 @@ memory the process ever took, and how long another pod's review took meanwhile.
 
 import contextlib
 import json
+import re
 import socket
 import ssl
 import threading
@@ -264,7 +265,8 @@ def test_thousands_of_connections(api: ApiServer, start_webhook: StartWebhook, s
     for connection in held:
         connection.close()
     assert len(held) > server.MOST // 2
-    assert b'lost_connections_total{reason="crowded"} 0.0' not in webhook.ask("/metrics").body
+    lost = re.findall(rb"lost_connections_total\{.*\} (\S+)", webhook.ask("/metrics").body)
+    assert sum(map(float, lost)) > 0
 
 
 def test_reviews_as_fast_as_one_pod_can_send_them(

@@ -7,6 +7,7 @@ import re
 import pytest
 from aiohttp import ClientSession, web
 
+from azwi_testing.apiserver import soon
 from azwi_webhook import server as module
 from azwi_webhook.server import Site
 
@@ -52,6 +53,7 @@ async def test_a_connection_without_a_first_request_is_cut(
     sent: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "FIRST", 0.1)
+    monkeypatch.setattr(module, "FEW", 0)
     lost: list[str] = []
     site = Site(_ok, count=lost.append)
     await site.start("127.0.0.1", 0)
@@ -61,6 +63,23 @@ async def test_a_connection_without_a_first_request_is_cut(
         assert await asyncio.wait_for(reader.read(), 5) == b""
     assert lost == ["silent"]
     writer.close()
+    await site.stop(1)
+
+
+async def test_a_few_silent_connections_of_one_address_may_wait_for_longer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A Go client keeps 25 that it opened in vain, and a call on one that we cut fails."""
+    monkeypatch.setattr(module, "FIRST", 0.1)
+    monkeypatch.setattr(module, "FEW", 2)
+    site = await _started()
+    opened = [await asyncio.open_connection("127.0.0.1", site.port) for _ in range(2)]
+    await asyncio.sleep(0.3)
+    assert site.connections == 2
+    opened += [await asyncio.open_connection("127.0.0.1", site.port) for _ in range(2)]
+    await soon(lambda: site.connections == 2)
+    for _, writer in opened:
+        writer.close()
     await site.stop(1)
 
 

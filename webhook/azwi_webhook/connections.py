@@ -2,21 +2,22 @@
 
 A connection costs memory and a descriptor before it says anything, so there is a limit; and so that
 one pod cannot keep all the others out, no address has more than half of it. Where a new connection
-finds no room, the one that has been idle for longest makes it, of the address that has the most.
+finds no room, the one that has been idle for longest makes it, of the address that has the most. Of
+its own address none does, for a while: an API server that sends a thousand calls at once opens as
+many connections, and one that is cut is a failed call; calls wait for those that are open.
 """
 
 import asyncio
 import time
 from collections import deque
-from collections.abc import Iterator
-from typing import Final, Protocol
+from collections.abc import Callable, Iterator
+from typing import Final, Protocol, TypeVar
 
-IDLE: Final = 1.0
-"""Seconds without a request after which a connection makes room. A shorter time would cut one on
-which an API server is just sending its next call."""
+IDLE: Final = 30.0
+"""Seconds without a request after which a connection makes room for one of the same address."""
 LOOK: Final = 0.05  # seconds between looks for room
-WAIT: Final = 5.0  # seconds that a new connection waits for room
-MOST_WAITING: Final = 1024  # connections that wait; any more are closed at once
+WAIT: Final = 10.0  # seconds that a new connection waits for room, as an API server does
+MOST_WAITING: Final = 2048  # connections that wait; any more are closed at once
 
 
 class Connection(Protocol):
@@ -33,36 +34,54 @@ class Crowded(Exception):
     """There is no room for a new connection, and none comes free."""
 
 
+C = TypeVar("C", bound=Connection)
+
+
 class Connections:
     """The connections of a site, by the address of the peer."""
 
     def __init__(self, most: int) -> None:
         self.most = most
         self._held: dict[str, dict[Connection, None]] = {}
-        self._queues: dict[str, deque[object]] = {}
+        self._queues: dict[str, deque[asyncio.Event]] = {}
 
     @property
     def count(self) -> int:
         """Connections that there are."""
         return sum(map(len, self._held.values()))
 
-    async def enter(self, peer: str, connection: Connection) -> None:
-        """Count a new connection, once there is room for it; raises Crowded."""
-        queue = self._queues.get(peer)
-        if queue is None and self._fits(peer):
-            self._held.setdefault(peer, {})[connection] = None
-            return
+    def of(self, peer: str) -> int:
+        """Connections of one address."""
+        return len(self._held.get(peer, ()))
+
+    async def enter(self, peer: str, make: Callable[[], C]) -> C:
+        """A new connection by ``make``, once there is room for it; raises Crowded."""
+        if peer in self._queues or not self._fits(peer):
+            await self._wait(peer)
+        connection = make()
+        self._held.setdefault(peer, {})[connection] = None
+        return connection
+
+    async def _wait(self, peer: str) -> None:
         if sum(map(len, self._queues.values())) >= MOST_WAITING:
             raise Crowded
-        turn = object()
         queue = self._queues.setdefault(peer, deque())
+        turn = asyncio.Event()
         queue.append(turn)
         try:
-            await self._room(peer, queue, turn)
-            self._held.setdefault(peer, {})[connection] = None
+            async with asyncio.timeout(WAIT):
+                if queue[0] is not turn:
+                    await turn.wait()
+                while not self._fits(peer):
+                    self._make_room_for(peer)
+                    await asyncio.sleep(LOOK)
+        except TimeoutError as error:
+            raise Crowded from error
         finally:
             queue.remove(turn)
-            if not queue:
+            if queue:
+                queue[0].set()
+            else:
                 del self._queues[peer]
 
     def leave(self, peer: str, connection: Connection) -> None:
@@ -79,15 +98,6 @@ class Connections:
                 return True
         return False
 
-    async def _room(self, peer: str, queue: deque[object], turn: object) -> None:
-        until = time.monotonic() + WAIT
-        while queue[0] is not turn or not self._fits(peer):
-            if queue[0] is turn:
-                self._make_room_for(peer)
-            if time.monotonic() > until:
-                raise Crowded
-            await asyncio.sleep(LOOK if queue[0] is turn else 2 * LOOK)
-
     def _make_room_for(self, peer: str) -> None:
         ours = self._held.get(peer, {})
         if len(ours) >= self.most // 2:
@@ -97,7 +107,7 @@ class Connections:
         self._end_one(most, 0.0 if len(ours) < len(most) // 2 else IDLE)
 
     def _fits(self, peer: str) -> bool:
-        return len(self._held.get(peer, ())) < self.most // 2 and self.count < self.most
+        return self.of(peer) < self.most // 2 and self.count < self.most
 
     def _end_one(self, among: dict[Connection, None], least_idle: float) -> bool:
         found = min(_idle(among), key=lambda one: one[0], default=None)

@@ -26,10 +26,14 @@ IDLE = 180.0
 after 90, and they must be first: a call that crosses our closing is lost, and its pod refused."""
 BACKLOG = 1024  # connections the kernel may hold for us: thousands of pods may start at once
 HANDSHAKE = 5.0  # seconds; an API server waits 10 for a whole review
-FIRST = 5.0  # seconds until the first request is whole; an API server sends it at once
+FIRST = 5.0  # seconds until the head of the first request is whole
+FEW = 32
+"""Connections of one address that may wait for longer: a Go client in a burst opens more than it
+needs, keeps 25 of them for 90 seconds, and does not repeat a call on one that we have just cut."""
+LATE = 0.5  # seconds by which a timer is late only where the process was frozen
 MOST = 256
-"""Connections at a time. One of TLS takes 60 KB at its first request, and an API server sends at
-most some hundred calls at once; what finds no room waits a moment."""
+"""Connections at a time. One takes 0.03 MB, and 0.2 where it sends what nobody reads; what finds no
+room waits a moment, while its call is sent on another one."""
 BUFFER = 16 * 1024  # bytes that a connection may send while nobody reads them, three times
 AGAIN = 0.1  # seconds until accepting is tried again, where descriptors are used up
 FAREWELL = 0.25  # seconds in which the clients of open connections are told to close them
@@ -44,9 +48,24 @@ log = logging.getLogger("azwi_webhook.server")
 
 
 class _Protocol(RequestHandler):
-    __slots__ = ("_first", "_site", "accepted", "idle_since", "over")
+    __slots__ = (
+        "_connections",
+        "_first",
+        "_peer",
+        "_site",
+        "_until",
+        "accepted",
+        "idle_since",
+        "over",
+    )
 
-    def __init__(self, manager: "_Server", accepted: socket.socket) -> None:
+    def __init__(
+        self,
+        manager: "_Server",
+        accepted: socket.socket,
+        connections: Connections,
+        peer: str,
+    ) -> None:
         super().__init__(
             manager,
             loop=asyncio.get_running_loop(),
@@ -61,7 +80,10 @@ class _Protocol(RequestHandler):
         self.accepted = accepted
         self.idle_since: float | None = time.monotonic()
         self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._connections = connections
+        self._peer = peer
         self._first: asyncio.TimerHandle | None = None
+        self._until = time.monotonic() + IDLE
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Wait for the first request, but not for long."""
@@ -73,6 +95,8 @@ class _Protocol(RequestHandler):
     def connection_lost(self, exc: BaseException | None) -> None:
         """Tell whoever waits for it."""
         super().connection_lost(exc)
+        if self._first:
+            self._first.cancel()
         if not self.over.done():
             self.over.set_result(None)
 
@@ -89,12 +113,20 @@ class _Protocol(RequestHandler):
         self._cut()
 
     def _still_silent(self) -> None:
+        """Cut it, unless it is one of the few that a client keeps in store, or a freeze is over."""
+        loop = asyncio.get_running_loop()
+        assert self._first is not None
+        late = loop.time() - self._first.when() > LATE  # what came meanwhile is read only now
+        many = self._connections.of(self._peer) > FEW
+        if late or not (many or time.monotonic() > self._until):
+            self._first = loop.call_later(LATE if late else FIRST, self._still_silent)
+            return
         self._site.count("silent")
         self._cut()
 
     def _cut(self) -> None:
         """Close it at once, in the middle of a handshake too."""
-        self.idle_since = None  # nobody ends it twice
+        self._connections.leave(self._peer, self)
         with contextlib.suppress(OSError):
             self.accepted.shutdown(socket.SHUT_RDWR)
         if self.transport is not None:
@@ -196,19 +228,21 @@ class Site:
 
     async def _serve(self, accepted: socket.socket, peer: str) -> None:
         """One connection, from before its handshake until it is over."""
-        protocol = _Protocol(self._manager, accepted)
-        try:
-            await self._connections.enter(peer, protocol)
-            with accepted:
+        with accepted:
+            try:
+                protocol = await self._connections.enter(
+                    peer, lambda: _Protocol(self._manager, accepted, self._connections, peer)
+                )
+            except Crowded:
+                self._count("crowded")
+                return
+            try:
                 await self._shake_hands(protocol)
                 await protocol.over
-        except Crowded:
-            self._count("crowded")
-        except (OSError, TimeoutError):  # ssl.SSLError is an OSError
-            self._count("handshake")
-        finally:
-            self._connections.leave(peer, protocol)
-            accepted.close()
+            except (OSError, TimeoutError):  # ssl.SSLError is an OSError
+                self._count("handshake")
+            finally:
+                self._connections.leave(peer, protocol)
 
     async def _shake_hands(self, protocol: _Protocol) -> None:
         await asyncio.get_running_loop().connect_accepted_socket(
