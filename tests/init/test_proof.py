@@ -118,6 +118,18 @@ def test_another_answer_than_the_listeners_is_no_proof(
         proof.prove(("127.0.0.1", between), free_port)
 
 
+def test_all_users_together_have_the_time_of_one_try(
+    free_port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(proof, "TRY", 0.1)
+    began = time.monotonic()
+
+    with holder(relay(free_port, lambda _: b"")) as between, pytest.raises(errors.NotRedirected):
+        proof.prove(("127.0.0.1", between), free_port)
+
+    assert time.monotonic() - began < 2 * proof.ARRIVE  # what one user would wait in two tries
+
+
 def test_bytes_that_somebody_hands_on_both_ways_are_proof() -> None:
     # Known limit (docs/limits.md): a mesh's own proxy may stand between.
     port = free_port()
@@ -252,6 +264,15 @@ def test_where_no_other_user_can_be_tried_what_may_treat_users_differently_is_na
         "the redirect is proven for this user only: table ip guard, chain out, priority -150; ip"
         " rule 77 (UIDs 1000-1010) may send other users elsewhere"
     )
+
+
+@pytest.mark.netns
+def test_where_another_user_was_tried_nothing_is_named(pod: Any) -> None:
+    pod.do("nft", by_user(2000))
+
+    (line,) = pod.init(caps="net_admin setuid").lines
+
+    assert line["level"] == "info"
 
 
 @pytest.mark.netns

@@ -68,6 +68,13 @@ def test_a_pod_with_a_route_gets_none(bare_pod: Any) -> None:
     assert route(bare_pod) == ""
 
 
+def test_a_pod_that_is_kept_from_the_address_gets_no_way_around_it(bare_pod: Any) -> None:
+    bare_pod.do("ip", "route", "add", "unreachable", "default")
+
+    assert bare_pod.init().code == 1
+    assert route(bare_pod) == ""
+
+
 def test_cleaning_up_removes_our_route(bare_pod: Any) -> None:
     assert bare_pod.init().code == 0
 
@@ -121,6 +128,12 @@ def test_a_route_is_told_with_its_device_gateway_and_source(bare_pod: Any) -> No
     bare_pod.do("ip", "route", "add", "default", "via", "10.0.0.1")
 
     assert show(bare_pod, f"routes.ask('{METADATA}')") == "over eth0 via 10.0.0.1 from 10.0.0.2"
+
+
+def test_where_a_route_names_no_source_the_socket_does(pod: Any) -> None:
+    asked = f"[setattr(routes, '_PREFSRC', 99)] and routes.ask('{METADATA}')"
+
+    assert show(pod, asked) == f"over lo from {METADATA}"
 
 
 def test_a_route_without_a_source_address_is_told_as_such(bare_pod: Any) -> None:
