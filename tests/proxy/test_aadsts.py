@@ -1,6 +1,7 @@
 """The table of AADSTS codes: what the app is told for each of Entra ID's answers."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -93,6 +94,40 @@ def test_an_unknown_code_is_never_a_status_that_sdks_retry_or_misread(status: in
 def test_what_entra_id_did_not_say_is_transient(status: int, text: str) -> None:
     error = told(status, text)
     assert (error.status, error.retry_after) == (503, 2)
+
+
+@pytest.mark.parametrize("status", [200, 301, 400, 401, 403, 404, 407, 418])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<html>blocked</html>",
+        "",
+        "[]",
+        '{"message":"no Route matched with those values"}',  # an API gateway
+        '{"error":{"code":"AuthenticationFailed","message":"no"}}',  # ARM, not a login host
+        '{"kind":"Status","status":"Failure","code":403}',  # a Kubernetes API server
+    ],
+)
+def test_an_answer_that_is_not_an_oauth_error_is_somebody_elses(status: int, text: str) -> None:
+    asked = replace(ASKED, host="login.example:8443", settings="AZURE_KUBERNETES_TOKEN_PROXY")
+    error = aadsts.error_of(status, text, "", asked, "text/html; charset=utf-8")
+    assert (error.status, error.retry_after, error.reason) == (503, 2, f"http_{status}")
+    assert error.description == (
+        f"Something other than Entra ID answered for login.example:8443: status {status},"
+        " content type text/html. Check AZURE_KUBERNETES_TOKEN_PROXY, and the firewall in between."
+    )
+
+
+@pytest.mark.parametrize("kind", ["", "nonsense", "\r\nX: y", "eyJhbGciOi.x/y\n", "é/é"])
+def test_a_content_type_that_is_none_is_not_quoted(kind: str) -> None:
+    told = aadsts.error_of(403, "", "", ASKED, kind).description
+    assert "\n" not in told
+    assert "é" not in told
+
+
+@pytest.mark.parametrize(("status", "text"), [(500, "<html>"), (503, "{}"), (408, "")])
+def test_what_a_gateway_of_entra_id_says_in_any_form_is_entra_ids(status: int, text: str) -> None:
+    assert told(status, text).description.startswith(f"Entra ID answered {status}.")
 
 
 def test_a_429_in_plain_text_holds_calls_for_its_retry_after() -> None:
