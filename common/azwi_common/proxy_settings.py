@@ -20,7 +20,7 @@ from azwi_common.proxy_values import (
     TlsName,
     TokenProxy,
 )
-from azwi_common.settings import Env, HostNames, Port, describe, parse
+from azwi_common.settings import Env, HostNames, Port, SettingsError, describe, load, parse
 
 _LOWER_CASE_TOO = (contract.HTTPS_PROXY, contract.NO_PROXY)
 
@@ -206,7 +206,22 @@ def wrong(environ: Mapping[str, str]) -> Iterator[str]:
             yield f"{name} {error}."
 
 
-def environment(environ: Mapping[str, str]) -> dict[str, str]:
+def read(environ: Mapping[str, str], flags: Mapping[str, str] | None = None) -> Settings:
+    """Read the settings; raises SettingsError that names each variable as it is spelled there."""
+    try:
+        return load(Settings, _merged(environ), flags)
+    except SettingsError as error:
+        raise SettingsError(_as_spelled(problem, environ) for problem in error.problems) from None
+
+
+def _as_spelled(problem: str, environ: Mapping[str, str]) -> str:
+    for name in _LOWER_CASE_TOO:
+        if problem.startswith(f"{name} ") and environ.get(name.lower()):
+            return name.lower() + problem.removeprefix(name)
+    return problem
+
+
+def _merged(environ: Mapping[str, str]) -> dict[str, str]:
     """``environ``, with the lower-case spelling of proxy variables, which wins as in curl."""
     merged = dict(environ)
     for name in _LOWER_CASE_TOO:

@@ -94,11 +94,11 @@ def _serve(flags: dict[str, str]) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
 
     from azwi_common import logs
-    from azwi_common.proxy_settings import Settings, environment
-    from azwi_common.settings import SettingsError, load
+    from azwi_common.proxy_settings import read
+    from azwi_common.settings import SettingsError
 
     try:
-        settings = load(Settings, environment(os.environ), flags)
+        settings = read(os.environ, flags)
     except SettingsError as error:
         for problem in error.problems:
             print(f"azwi-proxy: {problem}", file=sys.stderr)

@@ -20,9 +20,9 @@ from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 from azwi_common import __version__, contract
-from azwi_common.proxy_settings import Settings, environment
+from azwi_common.proxy_settings import Settings, read
 from azwi_common.proxy_values import HttpProxy
-from azwi_common.settings import SettingsError, describe, load
+from azwi_common.settings import SettingsError, describe
 from azwi_proxy import errors, files, probe
 from azwi_proxy.trust import Trust
 
@@ -62,7 +62,7 @@ def _settings(
     environ: Mapping[str, str], flags: Mapping[str, str]
 ) -> tuple[Settings | None, list[str]]:
     try:
-        return load(Settings, environment(environ), flags), []
+        return read(environ, flags), []
     except SettingsError as error:
         return None, list(error.problems)
 

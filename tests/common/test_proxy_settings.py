@@ -2,7 +2,7 @@
 
 import pytest
 
-from azwi_common.proxy_settings import Settings, environment, wrong
+from azwi_common.proxy_settings import Settings, read, wrong
 from azwi_common.settings import SettingsError, load
 
 ONE = "11111111-1111-1111-1111-111111111111"
@@ -113,10 +113,16 @@ def test_a_password_in_the_forward_proxy_is_never_shown() -> None:
 
 
 def test_the_lower_case_spelling_of_proxy_variables_counts() -> None:
-    merged = environment(
-        {"https_proxy": "http://a:1", "HTTPS_PROXY": "http://b:1", "no_proxy": "x"}
-    )
-    assert (merged["HTTPS_PROXY"], merged["NO_PROXY"]) == ("http://a:1", "x")
+    given = {"https_proxy": "http://a:1", "HTTPS_PROXY": "http://b:1", "no_proxy": "x"}
+    settings = read({**GOOD, **given})
+    assert (settings.https_proxy, settings.no_proxy) == ("http://a:1", ("x",))
+
+
+@pytest.mark.parametrize("name", ["https_proxy", "HTTPS_PROXY"])
+def test_a_wrong_forward_proxy_is_named_by_the_variable_that_counts(name: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        read({**GOOD, "HTTPS_PROXY": "http://good:1", name: "http://a%3Ab:secret@proxy"})
+    assert [problem.split()[0] for problem in caught.value.problems] == [name]
 
 
 def test_a_flag_wins_over_its_variable_and_is_named_when_it_is_wrong() -> None:
