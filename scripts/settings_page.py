@@ -59,7 +59,12 @@ def _values(kind: Any) -> str:
         return ", ".join(f"`{value}`" for value in get_args(kind))
     if get_origin(kind) is tuple:
         return "words"
-    words = {"str": "text", "bool": "`true`, `false`", "int": "whole number"}
+    words = {
+        "NoProxy": "hosts and domains",
+        "str": "text",
+        "bool": "`true`, `false`",
+        "int": "whole number",
+    }
     name = kind.__name__
     return words.get(name, "".join(f" {c.lower()}" if c.isupper() else c for c in name).strip())
 

@@ -46,9 +46,31 @@ class Resolver(aiohttp.ThreadedResolver):
             raise OSError(errno.EINVAL, "it is not a valid host name") from error
 
 
-class Connector(aiohttp.TCPConnector):
-    """Cuts a connection that is given up, and tells a forward proxy's failures from Entra ID's.
+class _Protocol(ResponseHandler):
+    """Takes a body without a length for whole only where its sender closed the connection.
 
+    aiohttp takes it so after a reset too.
+    """
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        if exc is not None and self._payload is not None and not self._payload.is_eof():
+            self._payload.set_exception(aiohttp.ClientPayloadError("the connection was lost"))
+        super().connection_lost(exc)
+
+
+class Plain(aiohttp.TCPConnector):
+    """Connections of that kind."""
+
+    def __init__(self, **given: Any) -> None:
+        super().__init__(**given)
+        made = functools.partial(_Protocol, loop=self._loop)
+        self._factory = made  # type: ignore[assignment]  # the same, but for its own subclass
+
+
+class Connector(Plain):
+    """Connections to Entra ID; those that are given up are cut.
+
+    Failures of a forward proxy on the way are raised as TunnelFailed. At the end of a connection
     aiohttp would say goodbye, and the loop wait half a minute for Entra ID's: while it hangs, six
     hundred such connections beside the two hundred in use.
     """
@@ -91,27 +113,6 @@ class Connector(aiohttp.TCPConnector):
             return await super()._start_tls_connection(*args, **kwargs)
         except Exception as error:
             raise _BehindTunnel(error) from error
-
-
-class _Protocol(ResponseHandler):
-    """Takes a body without a length for whole only where its sender closed the connection.
-
-    aiohttp takes it so after a reset too.
-    """
-
-    def connection_lost(self, exc: BaseException | None) -> None:
-        if exc is not None and self._payload is not None and not self._payload.is_eof():
-            self._payload.set_exception(aiohttp.ClientPayloadError("the connection was lost"))
-        super().connection_lost(exc)
-
-
-class Plain(aiohttp.TCPConnector):
-    """Connections to the real metadata service, of that kind."""
-
-    def __init__(self, **given: Any) -> None:
-        super().__init__(**given)
-        made = functools.partial(_Protocol, loop=self._loop)
-        self._factory = made  # type: ignore[assignment]  # the same, but for its own subclass
 
 
 def _socket(address: Any) -> socket.socket:

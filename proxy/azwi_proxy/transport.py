@@ -32,7 +32,7 @@ class Interrupted(errors.Unavailable):
 
 
 class Answered(Exception):
-    """An answer that holds no token: another status than 200, or no JSON."""
+    """An answer that holds no token: another status than 200, or nothing that calls itself JSON."""
 
     def __init__(self, status: int, text: str, retry_after: str, content_type: str) -> None:
         self.status, self.text, self.retry_after = status, text, retry_after
@@ -198,9 +198,9 @@ class Transport:
                 raise errors.Unavailable(told, reason="bad_answer")
         text = body.decode("utf-8", "replace")
         said = aadsts.json_object(text)
-        if response.status != 200 or not said:
-            given = response.headers
-            kind = given.get("Content-Type", "")
+        given = response.headers
+        kind = given.get("Content-Type", "")
+        if response.status != 200 or not (said or "json" in kind.lower()):
             raise Answered(response.status, text, given.get("Retry-After", ""), kind)
         try:
             return Response(200, _essence(said), {})

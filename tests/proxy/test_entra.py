@@ -245,6 +245,25 @@ def test_an_answer_that_makes_no_sense_is_a_503(
     assert "127.0.0.1" in answered.json["error_description"] or "Entra ID" in str(answered.json)
 
 
+@pytest.mark.parametrize("reset", [True, False])
+def test_an_answer_without_a_length_that_breaks_off_is_not_taken_for_somebody_elses(
+    emulator: Emulator, start_proxy: StartProxy, tmp_path: Path, *, reset: bool
+) -> None:
+    begun = b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n{"access_token":"t"'
+    context, ca_file = self_signed(tmp_path)
+    with MetadataService(context) as authority:
+        authority.script = says(begun, then_close=not reset, reset=reset)
+        proxy = start_proxy(
+            emulator.environment,
+            AZURE_AUTHORITY_HOST=f"https://127.0.0.1:{authority.port}",
+            SSL_CERT_FILE=ca_file,
+        )
+        answered = proxy.token()
+    assert answered.status == 503
+    assert f"127.0.0.1:{authority.port} " in answered.json["error_description"]
+    assert "Something other" not in answered.json["error_description"]
+
+
 def test_odd_members_beside_a_token_do_not_matter(shared: Proxy, emulator: Emulator) -> None:
     """Each of them makes msal raise an exception of another kind."""
     odd = '"refresh_in":"soon","id_token":"x","client_info":"x","scope":7,"foci":{}'
