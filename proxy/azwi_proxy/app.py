@@ -17,6 +17,7 @@ from azwi_common.log_share import Share
 from azwi_common.logs import short
 from azwi_common.proxy_settings import Settings
 from azwi_proxy import appservice, callers, errors, headers, imds, paths, tokens
+from azwi_proxy.deadline import Deadline
 from azwi_proxy.entra import Entra, read_assertion
 from azwi_proxy.identities import Identities, Identity
 from azwi_proxy.metrics import CONTENT_TYPE, Metrics
@@ -378,7 +379,7 @@ async def _form(request: web.BaseRequest) -> str:
     body = bytearray()
     await invite(request)
     try:
-        async with asyncio.timeout(FORM_TIME):
+        async with Deadline(FORM_TIME):
             async for chunk in request.content.iter_any():
                 body += chunk
                 if len(body) > MAX_FORM:

@@ -4,6 +4,7 @@ import contextlib
 import os
 import re
 import signal
+import socket
 import threading
 import time
 from collections import Counter
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from azwi_proxy import server
+from azwi_proxy import app, server
 from azwi_testing import (
     Emulator,
     Proxy,
@@ -205,3 +206,17 @@ def test_ten_thousand_resources_neither_fill_memory_nor_push_out_what_is_in_use(
     assert set(statuses) == {200, 429}
     assert grown < 2e6
     assert proxy.token("https://in-use.example").json["access_token"] == in_use
+
+
+def test_a_form_that_arrived_while_the_process_stood_still_counts(proxy: Proxy) -> None:
+    form = b"resource=https://frozen.example"
+    head = f"POST {TARGET.partition('?')[0]} HTTP/1.1\r\nHost: localhost\r\nMetadata: true\r\n"
+    lines = f"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {len(form)}\r\n"
+    with socket.create_connection(("127.0.0.1", proxy.port), 30) as connection:
+        connection.sendall(f"{head}{lines}\r\n".encode() + form[:5])
+        time.sleep(0.2)  # its time runs
+        proxy.process.send_signal(signal.SIGSTOP)
+        connection.sendall(form[5:])
+        time.sleep(app.FORM_TIME + 1)
+        proxy.process.send_signal(signal.SIGCONT)
+        assert connection.recv(65536).startswith(b"HTTP/1.1 200 ")
