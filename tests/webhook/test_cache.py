@@ -1,6 +1,7 @@
 """What is known, and how what is not known is found out."""
 
 import asyncio
+import time
 from collections import Counter
 
 import pytest
@@ -172,6 +173,16 @@ async def test_what_was_known_last_is_better_than_a_refusal(api: ApiServer, cach
     known = await cache.find("shop", "app")
     assert known is not None
     assert known.annotations[PREFIX + "client-id"] == "old"
+
+
+async def test_what_was_known_last_is_not_waited_for_long(api: ApiServer, cache: Counted) -> None:
+    cache.change(Event("ADDED", thing("app", **{PREFIX + "client-id": "old"})))
+    api.faults.append(Fault("serviceaccounts/app", seconds=5))
+    cache.healthy = False
+    started = time.monotonic()
+    assert await cache.find("shop", "app")
+    assert time.monotonic() - started < 2
+    await cache.close()
 
 
 async def test_reads_in_flight_are_bounded(api: ApiServer, cache: Counted) -> None:

@@ -42,7 +42,7 @@ def _short(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_one_address_has_half_and_its_longest_idle_makes_room_for_its_own() -> None:
-    of = Connections(8)
+    of = Connections(8, 100)
     ones = await entered(of, "a", 50, 90, None, 70)
     await entered(of, "a", 0)
     assert [one.ended for one in ones] == [False, True, False, False]
@@ -50,7 +50,7 @@ async def test_one_address_has_half_and_its_longest_idle_makes_room_for_its_own(
 
 
 async def test_one_that_was_used_a_moment_ago_or_is_being_answered_stays() -> None:
-    of = Connections(4)
+    of = Connections(4, 100)
     ones = await entered(of, "a", 20, None)
     with pytest.raises(Crowded):
         await entered(of, "a", 0)
@@ -59,14 +59,14 @@ async def test_one_that_was_used_a_moment_ago_or_is_being_answered_stays() -> No
 
 
 async def test_who_has_few_takes_from_who_has_most_at_once() -> None:
-    of = Connections(4)
+    of = Connections(4, 100)
     ones = [*await entered(of, "a", 0, 0), *await entered(of, "b", None, None)]
     await entered(of, "c", 0)
     assert [one.ended for one in ones] == [True, False, False, False]
 
 
 async def test_who_waits_comes_in_order_once_there_is_room() -> None:
-    of = Connections(2)
+    of = Connections(2, 100)
     (first,) = await entered(of, "a", None)
     waiting = [asyncio.create_task(entered(of, "a", None)) for _ in range(2)]
     await asyncio.sleep(0.05)
@@ -78,9 +78,8 @@ async def test_who_waits_comes_in_order_once_there_is_room() -> None:
     assert of.count == 1
 
 
-async def test_only_so_many_wait(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MOST_WAITING", 3)
-    of = Connections(2)
+async def test_only_so_many_wait() -> None:
+    of = Connections(2, 3)
     await entered(of, "a", None)
     waiting = [asyncio.create_task(entered(of, "a", None)) for _ in range(3)]
     await asyncio.sleep(0)
@@ -92,7 +91,7 @@ async def test_only_so_many_wait(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_room_is_made_of_the_largest_peers_longest_idle() -> None:
-    of = Connections(8)
+    of = Connections(8, 100)
     assert not of.make_room()
     ones = [*await entered(of, "a", 1, 3), *await entered(of, "b", 9)]
     assert of.make_room()

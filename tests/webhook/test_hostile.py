@@ -130,7 +130,7 @@ class Evil:
         except OSError as error:
             self.answers[type(error).__name__.encode()] += 1
 
-    def again(self, act: Callable[[], None], threads: int, seconds: float = 6) -> None:
+    def again(self, act: Callable[[], None], threads: int, seconds: float = 3) -> None:
         """Do it again and again, in so many threads."""
         end = time.monotonic() + seconds
 
@@ -251,7 +251,7 @@ def test_bodies_that_trickle_or_never_come(api: ApiServer, start_webhook: StartW
                 connection.sendall(b" ")
 
     with bounds_held(api, webhook):
-        evil.again(trickle, 140)
+        evil.again(trickle, 140, 6)
     assert b'refused_calls_total{status="503"}' in webhook.ask("/metrics").body
 
 
@@ -274,7 +274,7 @@ def test_thousands_of_connections(api: ApiServer, start_webhook: StartWebhook, s
         time.sleep(0.01)
 
     with bounds_held(api, webhook):
-        evil.again(open_one, 8)
+        evil.again(open_one, 8, 6)
         print(len(held), "connections")
     for connection in held:
         connection.close()

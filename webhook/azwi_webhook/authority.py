@@ -15,7 +15,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-EARLY = timedelta(minutes=5)  # before it is made: API servers' clocks may lag
+EARLY = timedelta(days=1)
+"""Before it is made. Where this node's clock is an hour ahead, other replicas and the API server
+would find the certificate not valid yet, and refuse every pod for that hour."""
 _PEM = serialization.Encoding.PEM
 
 

@@ -20,6 +20,7 @@ from azwi_webhook.kube import Event, Kube, Thing
 
 GRACE: Final = 0.2  # seconds for the event of a new object; it usually takes 20 ms
 READ: Final = 5.0  # seconds for all tries of one read: an API server waits 10 for a review
+NEWER: Final = 1.0  # seconds for it where something is known, though it may be old
 AT_ONCE: Final = 16  # reads in flight
 _PAUSE: Final = 0.25  # seconds between tries
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?", re.ASCII)
@@ -85,11 +86,12 @@ class Cache:
             return known
         if not _NAME.fullmatch(name):
             return None
-        try:
+        if known is None:
             return await self._once(namespace, name)
-        except errors.Unavailable:
-            if known is None:
-                raise
+        try:
+            async with asyncio.timeout(NEWER):
+                return await self._once(namespace, name)
+        except (TimeoutError, errors.Unavailable):
             return known  # the API server has just called us: what it told us last is still good
 
     async def close(self) -> None:

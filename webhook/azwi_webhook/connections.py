@@ -17,7 +17,6 @@ IDLE: Final = 30.0
 """Seconds without a request after which a connection makes room for one of the same address."""
 LOOK: Final = 0.05  # seconds between looks for room
 WAIT: Final = 10.0  # seconds that a new connection waits for room, as an API server does
-MOST_WAITING: Final = 2048  # connections that wait; any more are closed at once
 
 
 class Connection(Protocol):
@@ -40,8 +39,10 @@ C = TypeVar("C", bound=Connection)
 class Connections:
     """The connections of a site, by the address of the peer."""
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, waiting: int) -> None:
+        """``most`` at a time, and so many that wait; any more are closed at once."""
         self.most = most
+        self._waiting = waiting
         self._held: dict[str, dict[Connection, None]] = {}
         self._queues: dict[str, deque[asyncio.Event]] = {}
 
@@ -63,7 +64,7 @@ class Connections:
         return connection
 
     async def _wait(self, peer: str) -> None:
-        if sum(map(len, self._queues.values())) >= MOST_WAITING:
+        if sum(map(len, self._queues.values())) >= self._waiting:
             raise Crowded
         queue = self._queues.setdefault(peer, deque())
         turn = asyncio.Event()

@@ -9,6 +9,7 @@ of its connection.
 import asyncio
 import contextlib
 import logging
+import resource
 import socket
 import ssl
 import time
@@ -34,6 +35,8 @@ LATE = 0.5  # seconds by which a timer is late only where the process was frozen
 MOST = 256
 """Connections at a time. One takes 0.03 MB, and 0.2 where it sends what nobody reads; what finds no
 room waits a moment, while its call is sent on another one."""
+WAITING = 2048  # connections that wait for room
+OURS = 40  # descriptors of the process itself: the libraries' files, the API server's connections
 BUFFER = 16 * 1024  # bytes that a connection may send while nobody reads them, three times
 AGAIN = 0.1  # seconds until accepting is tried again, where descriptors are used up
 FAREWELL = 0.25  # seconds in which the clients of open connections are told to close them
@@ -182,7 +185,7 @@ class Site:
         self._handler = handler
         self._context = context
         self._count = count
-        self._connections = Connections(MOST)
+        self._connections = Connections(*_room())
         self._tasks: set[asyncio.Task[None]] = set()
         self._listeners: list[socket.socket] = []
         self._accepting: list[asyncio.Task[None]] = []
@@ -285,6 +288,13 @@ class Site:
         until = asyncio.get_running_loop().time() + seconds
         while self._manager.connections and asyncio.get_running_loop().time() < until:  # noqa: ASYNC110  # aiohttp's manager tells nobody when its last connection ends
             await asyncio.sleep(0.01)
+
+
+def _room() -> tuple[int, int]:
+    """Connections at a time, and how many wait, within what the limit of open files allows."""
+    free = max(8, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - OURS)
+    most = min(MOST, free // 2)
+    return most, min(WAITING, free - most)
 
 
 def _addresses(host: str, port: int) -> Iterator[tuple[int, tuple[str, int]]]:

@@ -157,19 +157,26 @@ class _Connection(http.client.HTTPSConnection):
 
 
 def launch_webhook(
-    folder: Path, environment: Mapping[str, str], *arguments: str, prefix: tuple[str, ...] = ()
+    folder: Path,
+    environment: Mapping[str, str],
+    *arguments: str,
+    prefix: tuple[str, ...] = (),
+    log: int | None = None,
 ) -> Webhook:
-    """Start an azwi-webhook with these variables; its log goes to a file in ``folder``."""
+    """Start an azwi-webhook with these variables.
+
+    Its log goes to a file in ``folder``, or to the descriptor ``log``.
+    """
     ports = [free_port() for _ in range(3)]
     log_file = folder / f"webhook-{ports[0]}.log"
     variables = {**plain_environment(), "AZURE_TENANT_ID": TENANT, **environment}
     for name, port in zip(("WEBHOOK", "HEALTH", "METRICS"), ports, strict=True):
         variables.setdefault(f"AZWI_{name}_ADDR", f"127.0.0.1:{port}")
-    with log_file.open("wb") as log:
+    with log_file.open("wb") as file:
         process = subprocess.Popen(
             [*prefix, sys.executable, "-m", "azwi_webhook", *arguments],
-            stdout=log,
-            stderr=log,
+            stdout=file if log is None else log,
+            stderr=file if log is None else log,
             env={**variables, "PYTHONPATH": os.environ.get("PYTHONPATH", "")},
         )
     return Webhook(process, ports[0], ports[1], ports[2], log_file)
