@@ -67,7 +67,7 @@ bench-webhook: .venv/.made ## measure the webhook beside a bare TLS server of th
 
 FUZZ_SECONDS ?= 60
 FUZZ_EXAMPLES ?= 600
-FUZZ_TARGETS = route token_request appservice_request guard identities settings entra_error admission_review
+FUZZ_TARGETS = route token_request appservice_request guard identities settings entra_error admission_review hostile_review
 
 fuzz: .venv/.made ## a minute of new inputs for the parsers, then new requests to running proxies
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: --require-hashes -r images/locks/fuzz.txt

@@ -4,8 +4,11 @@ Used twice: `run` lets atheris search for inputs, `test_corpus` replays the ones
 """
 
 import contextlib
+import copy
 import json
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 from urllib.parse import unquote
 
 from azwi_common import contract
@@ -15,9 +18,13 @@ from azwi_common.settings import SettingsError, describe, load, parse
 from azwi_proxy import aadsts, appservice, errors, imds, paths
 from azwi_proxy.identities import Identities
 from azwi_proxy.paths import Route
+from azwi_testing import admission, webhooks
 from azwi_testing.readings import names_identity
-from azwi_webhook import review
-from azwi_webhook.errors import BadCall
+from azwi_webhook import advice, held, mutate, review
+from azwi_webhook.app import MAX_BODY
+from azwi_webhook.errors import BadCall, Refused
+from azwi_webhook.held import Wanted
+from azwi_webhook.kube import Metadata, Thing
 
 SEPARATOR = b"\x1f"
 """Between the arguments of a function that has several."""
@@ -25,11 +32,69 @@ SEPARATOR = b"\x1f"
 _IDENTITY = (Route.TOKEN, Route.IDENTITY_INFO, Route.APP_SERVICE, Route.IDENTITY)
 _SECRET = "5e81f00d0ddba11c"
 _KEPT = (*_IDENTITY, Route.UNREADABLE)
+_GUID = "00000000-0000-0000-0000-000000000001"
 _BASE = {
     contract.FEDERATED_TOKEN_FILE: "/t",
     contract.CLIENT_ID: "00000000-0000-0000-0000-000000000001",
     contract.TENANT_ID: "00000000-0000-0000-0000-000000000002",
 }
+
+
+_WEBHOOK = admission.settings()
+_CONTAINER: Mapping[str, Any] = {
+    "name": "app",
+    "image": "app:1",
+    "env": [{"name": "AZURE_CLIENT_ID", "value": "x", "valueFrom": {"fieldRef": {}}}],
+    "ports": [{"containerPort": 8000, "protocol": "TCP"}],
+    "resources": {"limits": {"cpu": "1"}, "requests": {"cpu": "1"}},
+    "securityContext": {"runAsUser": 1501},
+    "volumeMounts": [{"name": "v", "mountPath": contract.TOKEN_MOUNT}],
+}
+_REVIEW = webhooks.review(
+    {
+        "metadata": {
+            "labels": {contract.USE_LABEL: "true"},
+            "annotations": {
+                **dict.fromkeys(sorted(contract.ALL_ANNOTATIONS), ""),
+                contract.INJECT_ANNOTATION: "true",
+                contract.DEFAULT_CONTAINER_ANNOTATION: "app",
+            },
+        },
+        "spec": {
+            "serviceAccountName": "app",
+            "containers": [_CONTAINER],
+            "initContainers": [copy.deepcopy(_CONTAINER)],
+            "volumes": [{"name": contract.TOKEN_VOLUME, "projected": {"sources": [{}]}}],
+            "imagePullSecrets": [{"name": "a"}],
+            "nodeSelector": {"kubernetes.io/os": "linux"},
+            "securityContext": {"runAsUser": 1},
+            "os": {"name": "linux"},
+            "resources": {"limits": {"cpu": "1"}},
+            "hostNetwork": False,
+            "restartPolicy": "Always",
+        },
+    }
+)
+_ODD = "\U0001f600\x00\x1b[2J\u202e$(HOME)"
+_SHAPES: tuple[Callable[[int], Any], ...] = (
+    lambda size: [[]] * size * 20,
+    lambda size: [{}] * size * 20,
+    lambda size: [""] * size * 20,
+    lambda size: [copy.deepcopy(_CONTAINER)] * size,
+    lambda size: {str(number): "" for number in range(size * 20)},
+    lambda size: {f"{contract.PREFIX}{number}{_ODD}": _ODD * 9 for number in range(size)},
+    lambda size: "x" * size**2,
+    lambda size: _ODD * size * 20,
+    lambda size: json.loads("[" * size * 3 + "]" * size * 3 or "0"),
+    lambda size: 10 ** (size * 16),
+    lambda size: -size,
+    lambda size: float(size) * 1e300,
+    lambda _: None,
+    lambda size: size % 2 == 0,
+    lambda size: ["true", "false", "environment", "[]", "1e999999999", "$(A)"][size % 6],
+    lambda size: json.dumps([{"clientId": _GUID, "tenantId": "t" * size}] * size),
+)
+"""By number, what is put into a place; each takes a size of 0 to 255."""
 
 
 def route(data: bytes) -> None:
@@ -170,6 +235,72 @@ def admission_review(data: bytes) -> None:
         assert isinstance(call.object["spec"], dict)
 
 
+def hostile_review(data: bytes) -> None:
+    """Shapes that no API server sends, anywhere in a pod: decided within bounds, or a sentence.
+
+    Each three bytes put one shape into one place: which place, which shape, how many of it.
+    """
+    asked = copy.deepcopy(_REVIEW)
+    for at in range(0, min(len(data), 36), 3):
+        place, shape, size = [*data[at : at + 3], 0, 0][:3]
+        _put(asked, _PLACES[place % len(_PLACES)], _SHAPES[shape % len(_SHAPES)](size))
+    body = json.dumps(asked).encode()
+    if len(body) > MAX_BODY:
+        return
+    started = time.process_time()
+    refused, answer = _answered(body)
+    assert time.process_time() - started < 2
+    if refused:
+        _is_sentence(refused)
+        assert refused.isprintable()
+        assert len(refused) < 25_000
+    if answer:
+        assert len(answer) < 3_000_000
+        assert json.loads(answer, parse_constant=_no_json)["response"]["uid"]
+
+
+def _answered(body: bytes) -> tuple[str, bytes]:
+    """Why a call or its pod is refused, or else the answer."""
+    try:
+        call = review.parse(body)
+        return "", _decided(call) if call.creates_pod else review.allow(call)
+    except BadCall as error:
+        return error.description, b""
+    except Refused as error:
+        return error.sentence, b""
+
+
+def _decided(call: review.Call) -> bytes:
+    """The answer to a pod whose service account is as hostile as its own annotations."""
+    metadata = call.object.get("metadata") or {}
+    given = metadata.get("annotations") or {}
+    thing = Thing(Metadata(name="app", annotations=dict(given)))
+    known = held.kept(thing, Wanted((), contract.ACCOUNT_ANNOTATIONS, contract.PREFIX))
+    account = mutate.Account("app", known.labels, known.annotations)
+    around = mutate.Surroundings(call.namespace, {}, 34, "s" * 43)
+    admitted = mutate.admit(call.object, account, around, _WEBHOOK)
+    assert len(admitted.warnings) <= advice.MOST
+    assert all(len(one) <= advice.LONGEST for one in admitted.warnings)
+    return review.allow(call, admitted.patch, admitted.warnings)
+
+
+def _put(value: Any, place: tuple[Any, ...], new: Any) -> None:
+    """Set what is at ``place``, where earlier shapes have left the way to it."""
+    *way, last = place
+    with contextlib.suppress(KeyError, IndexError, TypeError):
+        for key in way:
+            value = value[key]
+        value[last] = new
+
+
+def _places(value: Any, way: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    members = value.items() if isinstance(value, dict) else enumerate(value)
+    for key, part in members:
+        yield (*way, key)
+        if isinstance(part, dict | list):
+            yield from _places(part, (*way, key))
+
+
 def _problems(environ: Mapping[str, str]) -> tuple[str, ...]:
     try:
         load(Settings, environ)
@@ -200,6 +331,9 @@ def _is_sentence(told: str) -> None:
     assert told
 
 
+_PLACES = tuple(_places(_REVIEW))
+
+
 TARGETS: Mapping[str, Callable[[bytes], None]] = {
     target.__name__: target
     for target in (
@@ -211,5 +345,6 @@ TARGETS: Mapping[str, Callable[[bytes], None]] = {
         settings,
         entra_error,
         admission_review,
+        hostile_review,
     )
 }
