@@ -6,6 +6,7 @@ import contextlib
 import json
 import re
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
@@ -316,6 +317,22 @@ async def test_a_bug_of_ours_denies_with_a_sentence_and_logs_the_place_but_not_t
     assert fields["type"] == "RuntimeError"
     assert any("broken" in place for place in fields["where"])
     assert "S3CRET" not in json.dumps(fields)
+
+
+async def test_refusals_in_a_loop_are_counted_in_the_log_and_not_repeated(
+    kube: Kube, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One pod in a loop could push out of a rotated log what somebody needs to read."""
+    caplog.set_level("INFO", "azwi_webhook")
+    thing = pod(hostNetwork=True)
+    thing["metadata"]["annotations"] = {"azure.workload.identity/inject-proxy-sidecar": "true"}
+    async with _in_process(kube) as url, ClientSession() as session:
+        for asked in (review(thing), {**review(), "apiVersion": "x"}):
+            for _ in range(50):
+                async with session.post(url, json=asked) as answer:
+                    await answer.read()
+    told = Counter(record.message for record in caplog.records)
+    assert (told["review"], told["bad call"]) == (10, 10)
 
 
 async def test_a_body_that_never_ends_is_given_up(

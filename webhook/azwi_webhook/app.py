@@ -145,8 +145,8 @@ class App:
         A pod that says itself that it takes part is denied. For any other the call fails, so that
         the failurePolicy of its webhook entry decides: Ignore where every pod is seen.
         """
-        fields = {"namespace": call.namespace, "told": error.sentence}
-        log.error("a review could not be answered", extra={"fields": fields})
+        kind, details = {"namespace": call.namespace}, {"told": error.sentence}
+        self._share.log(logging.ERROR, "a review could not be answered", kind, details)
         around = mutate.Surroundings(call.namespace, {}, self._cluster.minor, secret="")
         if mutate.takes_part(call.object, None, around, self._settings):
             body = review.deny(call, error.sentence, review.UNAVAILABLE)
@@ -159,15 +159,12 @@ class App:
             return
         known = self._cluster.namespaces.fresh("", call.namespace) is not None
         self._metrics.requests.observe(call.namespace if known else "", seconds)
-        level = logging.INFO if decision.result == "refused" else logging.DEBUG
-        if log.isEnabledFor(level):
-            fields = {
-                "uid": call.uid,
-                "namespace": call.namespace,
-                "result": decision.result,
-                "ms": round(seconds * 1000, 1),
-            }
-            log.log(level, "review", extra={"fields": fields})
+        kind = {"namespace": call.namespace, "result": decision.result}
+        details = {"uid": call.uid, "ms": round(seconds * 1000, 1)}
+        if decision.result == "refused":
+            self._share.log(logging.INFO, "review", kind, details)
+        elif log.isEnabledFor(logging.DEBUG):
+            log.debug("review", extra={"fields": {**kind, **details}})
 
 
 async def health_site(request: web.BaseRequest, problem: Callable[[], str]) -> web.Response:
