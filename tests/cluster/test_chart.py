@@ -136,12 +136,14 @@ def test_the_plain_manifest_is_applied_and_deleted_under_load(
         kubectl("apply", "-f", "-", text=text)
         rollout = ("rollout", "status", "deployment/azwi-sidecar-webhook", "--timeout=60s")
         kubectl("-n", chart.NAMESPACE, *rollout)
+        kubectl("apply", "-f", configuration_file)
+        eventually("its CA", lambda: configuration()["webhooks"][0]["clientConfig"].get("caBundle"))
         with pods_being_created() as counts:
-            kubectl("apply", "-f", configuration_file)
-            eventually("a pod with its identity", lambda: counts["mutated"] > 0)
             kubectl("apply", "-f", "-", text=text)
+            kubectl("apply", "-f", configuration_file)
             kubectl("delete", "-f", configuration_file, "--timeout=60s")
             kubectl("delete", "-f", "-", "--timeout=60s", text=text)
+        assert counts["mutated"] > 0
         assert counts["refused"] == 0, counts
     finally:
         gone = ("--ignore-not-found", "--timeout=60s")
