@@ -85,27 +85,32 @@ class _Protocol(RequestHandler):
         self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._connections = connections
         self._peer = peer
-        self._first: asyncio.TimerHandle | None = None
         self._until = time.monotonic() + IDLE
+        loop = asyncio.get_running_loop()
+        self._first: asyncio.TimerHandle | None = loop.call_later(HANDSHAKE, self._still_silent)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Wait for the first request, but not for long."""
         super().connection_made(transport)
         if hasattr(transport, "set_read_buffer_limits"):  # uvloop's TLS: it would hold 512 KB more
             transport.set_read_buffer_limits(BUFFER)
+        self.stop_waiting()
         self._first = asyncio.get_running_loop().call_later(FIRST, self._still_silent)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """Tell whoever waits for it."""
         super().connection_lost(exc)
-        if self._first:
-            self._first.cancel()
+        self.stop_waiting()
         if not self.over.done():
             self.over.set_result(None)
 
     def begin(self) -> None:
         """A request has come."""
         self.idle_since = None
+        self.stop_waiting()
+
+    def stop_waiting(self) -> None:
+        """The first request has come, or never will."""
         if self._first:
             self._first.cancel()
             self._first = None
@@ -120,12 +125,15 @@ class _Protocol(RequestHandler):
         loop = asyncio.get_running_loop()
         assert self._first is not None
         late = loop.time() - self._first.when() > LATE  # what came meanwhile is read only now
-        many = self._connections.of(self._peer) > FEW
-        if late or not (many or time.monotonic() > self._until):
+        if late or (self.transport is not None and self._may_wait()):
             self._first = loop.call_later(LATE if late else FIRST, self._still_silent)
             return
-        self._site.count("silent")
+        if self.transport is not None:  # else its handshake fails, and is counted as that
+            self._site.count("silent")
         self._cut()
+
+    def _may_wait(self) -> bool:
+        return self._connections.of(self._peer) <= FEW and time.monotonic() < self._until
 
     def _cut(self) -> None:
         """Close it at once, in the middle of a handshake too."""
@@ -242,9 +250,10 @@ class Site:
             try:
                 await self._shake_hands(protocol)
                 await protocol.over
-            except (OSError, TimeoutError):  # ssl.SSLError is an OSError
+            except OSError:  # ssl.SSLError is one
                 self._count("handshake")
             finally:
+                protocol.stop_waiting()
                 self._connections.leave(peer, protocol)
 
     async def _shake_hands(self, protocol: _Protocol) -> None:
@@ -252,7 +261,6 @@ class Site:
             lambda: protocol,
             protocol.accepted,
             ssl=self._context,
-            ssl_handshake_timeout=HANDSHAKE if self._context else None,
         )
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
