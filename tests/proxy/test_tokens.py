@@ -134,11 +134,13 @@ async def test_every_waiter_of_a_failed_exchange_is_told(store: TokenStore, entr
     assert len(entra.calls) == 1
 
 
+@pytest.mark.parametrize("lifetime", [HOUR, 1800.0, 600.0])
 async def test_before_half_of_its_life_a_token_is_left_alone(
-    store: TokenStore, entra: Entra, clock: Clock
+    store: TokenStore, entra: Entra, clock: Clock, lifetime: float
 ) -> None:
+    entra.lifetime = lifetime
     await store.get(APP, SCOPE)
-    clock.pass_(0.49 * HOUR)
+    clock.pass_(0.49 * lifetime)
     await store.get(APP, SCOPE)
     await settle()
     assert len(entra.calls) == 1
@@ -292,6 +294,24 @@ async def test_a_long_retry_after_is_probed_at_pauses_that_double(
         with pytest.raises(errors.Unavailable):
             await store.get(APP, SCOPE)
     assert clock.elapsed >= began + error.hold
+
+
+async def test_after_the_time_that_entra_id_named_a_failure_counts_for_seconds_again(
+    store: TokenStore, entra: Entra, clock: Clock
+) -> None:
+    entra.error = errors.Unavailable("away", reason="http_503", hold=20)
+    with pytest.raises(errors.Unavailable):
+        await store.get(APP, SCOPE)
+    clock.pass_(21.1)
+    entra.error = refusal()
+    for pause in (0, 5.9):
+        clock.pass_(pause)
+        with pytest.raises(errors.Refused):
+            await store.get(APP, SCOPE)
+    assert len(entra.calls) == 2
+    entra.error = None
+    clock.pass_(0.2)
+    assert (await store.get(APP, SCOPE)).text == "token-3"
 
 
 async def test_one_request_at_a_time_probes_for_the_held_scopes_of_an_identity(
@@ -503,6 +523,12 @@ async def test_hits_are_counted_and_exchanges_are_not(clock: Clock, entra: Entra
     await store.get(APP, SCOPE)
     await store.get(APP, SCOPE)
     assert len(hits) == 1
+
+
+def test_a_token_says_of_each_parameter_what_is_meant_by_it() -> None:
+    said = tokens.Said("an object id", "a resource id", readable=True)
+    assert said.of("object_id") == "an object id"
+    assert said.of("msi_res_id") == "a resource id"
 
 
 def test_both_real_clocks_move_forward() -> None:
