@@ -104,6 +104,7 @@ def test_a_forwarded_request_is_refused_even_with_the_right_header() -> None:
     ("query", "expected"),
     [
         (f"api-version=2019-08-01&resource={VAULT}", TokenRequest(VAULT)),
+        (f"account=1&api-version=2019-08-01&resource={VAULT}&version=2", TokenRequest(VAULT)),
         ("resource=https%3A%2F%2Fvault.azure.net", TokenRequest(VAULT)),
         ("resource=https%253A%252F%252Fvault", TokenRequest("https%3A%2F%2Fvault")),
         ("resource=r&client_id=c", TokenRequest("r", "client_id", "c")),

@@ -65,8 +65,9 @@ def test_strict_means_the_default_and_the_map_and_nothing_else() -> None:
     strict = identities(strict=True)
     assert strict.resolve(ONE.upper()) == Identity(ONE, TENANT)
     assert strict.resolve(TWO) == Identity(TWO, OTHER)
-    with pytest.raises(errors.IdentityNotFound):
-        strict.resolve(OBJECT)
+    for another in (OBJECT, ONE.replace("1", "0"), ONE[:-1] + "2"):
+        with pytest.raises(errors.IdentityNotFound):
+            strict.resolve(another)
 
 
 @pytest.mark.parametrize("value", ["not-a-guid", "x" * 5000, "/subscriptions/s"])

@@ -25,10 +25,17 @@ def clock() -> Clock:
 def test_the_same_head_in_the_same_second_gets_the_same_bytes(clock: Clock) -> None:
     answers = Replay(clock)
     answers.remember(HEAD, b"answer", 1_800_000_000)
-    assert answers.answer(HEAD) == b"answer"
+    assert [answers.answer(HEAD) for _ in range(2)] == [b"answer"] * 2
     assert answers.answer(HEAD + b"x") is None
-    assert answers.take_count() == 1
+    assert answers.take_count() == 2
     assert answers.take_count() == 0
+
+
+def test_a_second_keeps_more_than_one_head(clock: Clock) -> None:
+    answers = Replay(clock)
+    for head in (HEAD, HEAD + b"x"):
+        answers.remember(head, head, int(clock()))
+    assert [answers.answer(head) for head in (HEAD, HEAD + b"x")] == [HEAD, HEAD + b"x"]
 
 
 @pytest.mark.parametrize("later", [1_800_000_001.0, 1_799_999_999.9])
@@ -119,6 +126,7 @@ def test_anything_else_is_not(data: bytes) -> None:
         b"request-id: ",
         b"request-id: 1 2",
         b"a:\tb\tc ",
+        b"a: !~",
         b"metadata2: true",
         b"hostname: x",
         b"x-host: x",
