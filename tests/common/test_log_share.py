@@ -65,6 +65,17 @@ def test_the_first_lines_are_written_and_the_rest_is_told_at_the_end_of_the_inte
     assert fields(caplog) == [{"reason": "bad"}]
 
 
+def test_every_interval_with_lines_left_out_ends_with_their_count(
+    caplog: pytest.LogCaptureFixture, clock: Clock, share: Share
+) -> None:
+    for lines in (5, 6, 7):
+        for _ in range(lines):
+            share.log(logging.WARNING, "request", {"reason": "bad"})
+        caplog.clear()
+        clock.advance(60)
+        assert fields(caplog) == [{"reason": "bad", "more": lines - 3, "seconds": 60}]
+
+
 def test_one_kind_takes_nothing_from_another(
     caplog: pytest.LogCaptureFixture, share: Share
 ) -> None:

@@ -2,9 +2,11 @@
 
 import json
 import logging
+import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -172,3 +174,25 @@ def test_a_descriptor_that_somebody_made_non_blocking_loses_nothing() -> None:
     command = [sys.executable, "-c", script, "3000"]
     done = subprocess.run(command, capture_output=True, timeout=30, check=False)
     assert len(done.stderr.splitlines()) == 3000
+
+
+def test_waiting_for_a_reader_takes_no_processor_time(
+    monkeypatch: pytest.MonkeyPatch, written: Written
+) -> None:
+    assert written.text == ""  # the fixture puts the root logger back
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    with open(reading, "rb"), open(writing, "wb", buffering=0) as stream:
+        monkeypatch.setattr(sys, "stderr", stream)
+        others = threading.enumerate()
+        logs.configure("info")
+        (thread,) = set(threading.enumerate()) - set(others)
+        assert thread.ident
+        for _ in range(100):
+            logging.warning("x" * 1000)
+        time.sleep(0.5)
+        clock = time.pthread_getcpuclockid(thread.ident)
+        before = time.clock_gettime(clock)
+        time.sleep(0.5)
+        assert time.clock_gettime(clock) - before < 0.1
+        assert logs.lost() == 0, "it waits, and gave nothing up"

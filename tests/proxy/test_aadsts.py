@@ -177,3 +177,14 @@ def test_every_remedy_can_be_filled_in(code: int) -> None:
 def test_a_code_is_found_in_the_text_when_the_list_is_missing() -> None:
     text = json.dumps({"error": "invalid_request", "error_description": "AADSTS90002: Tenant"})
     assert told(400, text).reason == "AADSTS90002"
+
+
+@pytest.mark.parametrize("codes", [[], {}, "50012", ["50012"], [None], [[50012]], ["x", 50012]])
+def test_a_list_of_codes_that_is_none_leaves_the_code_to_the_text(codes: object) -> None:
+    said = {"error": "e", "error_description": "AADSTS90002: Tenant", "error_codes": codes}
+    assert told(400, json.dumps(said)).reason == "AADSTS90002"
+
+
+def test_the_first_of_several_codes_counts() -> None:
+    said = {"error": "e", "error_description": "AADSTS1: no", "error_codes": [90002, 50012]}
+    assert told(400, json.dumps(said)).reason == "AADSTS90002"
