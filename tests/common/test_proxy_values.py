@@ -28,6 +28,25 @@ def test_white_space_in_a_url_is_refused(
         kind.from_text(f"{scheme}://login.{inside}microsoftonline.com")
 
 
+@pytest.mark.parametrize("kind", [Authority, TokenProxy])
+@pytest.mark.parametrize("text", ["http://login", "wss://login", "//login", "login", "https:///a"])
+def test_a_url_without_https_or_a_host_is_refused(
+    kind: type[Authority] | type[TokenProxy], text: str
+) -> None:
+    with pytest.raises(ValueError, match="must be an https:// URL"):
+        kind.from_text(text)
+
+
+@pytest.mark.parametrize("kind", [Authority, TokenProxy, HttpProxy])
+@pytest.mark.parametrize("place", ["login:port", "login:65536", "[::1", "[1:443"])
+def test_a_url_whose_host_or_port_is_none_is_refused(
+    kind: type[Authority] | type[TokenProxy] | type[HttpProxy], place: str
+) -> None:
+    scheme = "http" if kind is HttpProxy else "https"
+    with pytest.raises(ValueError, match="with a valid host and port"):
+        kind.from_text(f"{scheme}://{place}")
+
+
 @pytest.mark.parametrize("text", ["/a\n/b", "/a\r", "/\x00a"])
 def test_a_path_over_two_lines_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="without line breaks"):
@@ -78,6 +97,7 @@ def test_the_forward_proxys_url_and_what_it_is_told_are_two_things(
         ("me:secret\udcff", "white space or control"),
         ("me:secret%0A", "control characters"),
         ("m%00e:secret", "control characters"),
+        ("me:secret%7F", "control characters"),
     ],
 )
 def test_credentials_that_cannot_be_sent_are_refused_and_not_shown(
@@ -106,6 +126,7 @@ def test_credentials_that_cannot_be_sent_are_refused_and_not_shown(
         ("*", "anything", 1, True),
         ("10.0.0.0/8", "10.1.2.3", 443, True),
         ("10.0.0.0/8", "11.1.2.3", 443, False),
+        ("10.1.2.3/8", "10.4.5.6", 443, True),
         ("10.0.0.0/8", "login.example.com", 443, False),
         ("10.1.2.3", "10.1.2.3", 443, True),
         ("10.1.2.3:444", "10.1.2.3", 443, False),
