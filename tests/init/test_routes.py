@@ -130,6 +130,16 @@ def test_a_route_is_told_with_its_device_gateway_and_source(bare_pod: Any) -> No
     assert show(bare_pod, f"routes.ask('{METADATA}')") == "over eth0 via 10.0.0.1 from 10.0.0.2"
 
 
+def test_an_address_is_never_read_as_another_part_of_the_answer(bare_pod: Any) -> None:
+    link(bare_pod)
+    looks_like_a_gateway = f"8.0.{routes._GATEWAY}.0"  # an attribute's length and kind, 16 bits each
+    bare_pod.do("ip", "address", "add", f"{looks_like_a_gateway}/8", "dev", "eth0")
+    bare_pod.do("ip", "route", "add", "default", "dev", "eth0")
+
+    said = show(bare_pod, f"routes.ask('{METADATA}')")
+    assert said == f"over eth0 from {looks_like_a_gateway}"
+
+
 def test_where_a_route_names_no_source_the_socket_does(pod: Any) -> None:
     asked = f"[setattr(routes, '_PREFSRC', 99)] and routes.ask('{METADATA}')"
 
