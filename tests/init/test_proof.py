@@ -363,6 +363,8 @@ def test_a_proxy_that_answers_at_the_second_try_is_proof_enough() -> None:
     "answer",
     [
         b"HTTP/1.1 200 OK\r\nServer: nginx\r\n\r\nServer: azwi-proxy\r\n",
+        b"HTTP/1.1 200 OK\r\nServer: Apache\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nServer: azwi\r\n\r\n",
         b"HTTP/1.1 200 OK\r\n\r\nServer: azwi-proxy\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nX-Server: azwi-proxy\r\n\r\n",
         b"SSH-2.0-OpenSSH_9.2\r\n",
