@@ -93,7 +93,9 @@ def test_only_nat_chains_of_the_output_hook_with_a_lower_priority_come_first() -
 def test_of_several_chains_that_come_first_the_facts_name_the_very_first() -> None:
     later = GUARD._replace(name="later", priority=-102)
 
-    assert "first NAT chain: table ip guard, chain out, priority -150;" in explained(later, GUARD)[0]
+    assert (
+        "first NAT chain: table ip guard, chain out, priority -150;" in explained(later, GUARD)[0]
+    )
 
 
 def test_a_forward_chain_that_drops_is_no_suspect() -> None:
