@@ -248,6 +248,19 @@ GO = (
     *_terraform(),
 )
 
+_OBJECT_STORE = Client(
+    language="Rust",
+    library="object_store",
+    version="0.14.2",
+    environment="object_store",
+    program="rust/object_store/src/main.rs",
+    usage="MicrosoftAzure",
+    # Ten tries at random, in two seconds or in minutes, whatever Retry-After says.
+    next_call=(Scenario.UNAVAILABLE, Scenario.THROTTLED),
+    resource=STORAGE,
+    honours=(IDENTITY, AZURE_MSI),
+    beside_azure="refused",  # it puts two slashes behind AZURE_AUTHORITY_HOST
+)
 RUST = (
     Client(
         language="Rust",
@@ -259,31 +272,9 @@ RUST = (
         honours=(IDENTITY,),
         told_identities=("client_id", "object_id"),  # it refuses to ask App Service by another
     ),
-    Client(
-        language="Rust",
-        library="object_store",
-        version="0.14.2",
-        environment="object_store",
-        program="rust/object_store/src/main.rs",
-        usage="MicrosoftAzure",
-        # Ten tries at random, in two seconds or in minutes, whatever Retry-After says.
-        next_call=(Scenario.UNAVAILABLE, Scenario.THROTTLED),
-        resource=STORAGE,
-        honours=(IDENTITY, AZURE_MSI),
-        beside_azure="refused",  # it puts two slashes behind AZURE_AUTHORITY_HOST
-    ),
-    Client(
-        language="Rust",
-        library="object_store",
-        version="0.14.2",
-        environment="object_store",
-        program="rust/object_store/src/main.rs",
-        usage="options from AZURE_*, as delta-rs and polars do",
-        style="options",
-        next_call=(Scenario.UNAVAILABLE, Scenario.THROTTLED),
-        resource=STORAGE,
-        honours=(IDENTITY, AZURE_MSI),
-        beside_azure="refused",
+    _OBJECT_STORE,
+    dataclasses.replace(
+        _OBJECT_STORE, usage="options from AZURE_*, as delta-rs and polars do", style="options"
     ),
 )
 
