@@ -33,7 +33,7 @@ LEVELS = {
 }
 
 # header.payload.signature, perhaps cut off: JOSE headers start with '{"', which is "eyJ" in base64.
-_JWT = re.compile(r"eyJ[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*){0,4}")
+_JWT = re.compile(r"eyJ[A-Za-z0-9_-]{8,}(?:(?:\.|%2[Ee])[A-Za-z0-9_-]*){0,4}")
 
 
 def redact(text: str) -> str:

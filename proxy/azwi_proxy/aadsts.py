@@ -131,6 +131,8 @@ CODES: Mapping[int, Meaning] = {
 _CODE = re.compile(r"AADSTS(\d{5,7})")
 _COPIED = ("error_codes", "timestamp", "trace_id", "correlation_id")
 _DEFAULT_HOLD = 5  # seconds: what msal itself waits after a 429 without Retry-After
+LONGEST_TEXT = 2000  # characters of Entra ID's sentence that are told, and remembered
+_LONGEST_FIELD = 100  # of each other field; trace ids have 36
 _MAX_HOLD = 600
 
 
@@ -172,10 +174,15 @@ def _refused(
     return make(
         description,
         status=told,
-        error=str(said.get("error") or "invalid_request"),
+        error=str(said.get("error") or "invalid_request")[:_LONGEST_FIELD],
         code=code if code in CODES else 0,
-        details={name: said[name] for name in _COPIED if name in said},
+        details={name: _brief(said[name]) for name in _COPIED if name in said},
     )
+
+
+def _brief(value: Any) -> Any:
+    """A field as it came, if it is as short as Entra ID's; else its beginning as text."""
+    return value if len(str(value)) <= _LONGEST_FIELD else str(value)[:_LONGEST_FIELD]
 
 
 def _by_status(status: int, said: Mapping[str, Any]) -> Meaning:
@@ -188,7 +195,7 @@ def _by_status(status: int, said: Mapping[str, Any]) -> Meaning:
 
 
 def _description(status: int, said: Mapping[str, Any], meaning: Meaning, asked: Asked) -> str:
-    text = str(said.get("error_description") or "").strip()
+    text = str(said.get("error_description") or "").strip()[:LONGEST_TEXT]
     if not text:
         text = f"Entra ID answered {status}" + (" (too many requests)." if status == 429 else ".")
     fields = {name: getattr(asked, name) for name in asked.__slots__}

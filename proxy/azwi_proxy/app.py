@@ -9,6 +9,7 @@ import logging
 import random
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from urllib.parse import unquote
 
 from aiohttp import HttpVersion11, web
 
@@ -158,6 +159,7 @@ class App:
         if request.method not in ("GET", "POST"):
             raise errors.MethodNotAllowed("GET, POST")
         _guard(request)
+        _refuse_elsewhere(request)
         form = await _form(request) if request.method == "POST" else ""
         asked = imds.token_request(paths.split(request.raw_path)[1], form)
         identity, token = await self._held(asked)
@@ -187,6 +189,7 @@ class App:
         spoken, given = appservice.version(query), request.headers
         values = given.getall(spoken.value, ())
         appservice.guard(spoken, values, secret, headers.FORWARDED_FOR in given)
+        _refuse_elsewhere(request)
         asked = appservice.token_request(query)
         identity, token = await self._held(asked)
         moment = tokens.now()
@@ -367,6 +370,14 @@ def _level(route: Route, error: errors.ProxyError) -> int:
 def _guard(request: web.BaseRequest) -> None:
     given = request.headers
     imds.guard(given.getall(headers.METADATA, ()), headers.FORWARDED_FOR in given)
+
+
+def _refuse_elsewhere(request: web.BaseRequest) -> None:
+    """Refuse parameters in the path, and a GET with a body: an identity there would go unseen."""
+    if "=" in unquote(paths.split(request.raw_path)[0]):
+        raise errors.BadRequest("Parameters belong behind the question mark, and not into the path")
+    if request.method == "GET" and request.can_read_body:
+        raise errors.BadRequest("A GET has no body here: send parameters in the query, or by POST")
 
 
 def _only_get(request: web.BaseRequest) -> None:

@@ -6,6 +6,8 @@ send and parse; the odd rules below each have a client that breaks without them.
 
 import functools
 import json
+import re
+import unicodedata
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from urllib.parse import parse_qsl
@@ -25,7 +27,7 @@ _NAMES = {
     "miresid": RESOURCE_ID,
     "resourceid": RESOURCE_ID,  # as azure-identity's asynchronous credential passes it on
 }
-"""Parameters that name an identity, in lower case and without ``-``, ``_`` and ``.``: one that is
+"""Parameters that name an identity, by their letters and digits alone, in lower case: one that is
 spelled otherwise must not get the default identity's token."""
 
 _LIKE_THEM = ("client", "object", "principal", "identity", "msi", "miresid")
@@ -39,7 +41,7 @@ ROOT_LISTING = b"identity/\ninstance/\nversions\n"
 
 _MAX_RESOURCE = 1024
 _MAX_FIELDS = 100
-_JOINERS = str.maketrans("", "", "-_.")
+_NOT_PLAIN = re.compile(r"[^a-z0-9]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +109,10 @@ def _refuse_twice(name: str, times: int) -> None:
 
 def _identity_parameter(name: str) -> str:
     """The way to name an identity that a parameter's name means; empty where it means none."""
-    plain = name.casefold().translate(_JOINERS)
+    plain = _NOT_PLAIN.sub("", unicodedata.normalize("NFKD", name).casefold())
     parameter = _NAMES.get(plain, "")
-    if not parameter and plain.startswith(_LIKE_THEM) and plain not in _OF_THE_SOFTWARE:
+    like_one = plain.startswith(_LIKE_THEM) or plain.endswith(tuple(_NAMES))
+    if not parameter and like_one and plain not in _OF_THE_SOFTWARE:
         raise errors.BadRequest(
             f"The parameter '{name[:40]}' is not known:"
             " name an identity by client_id, object_id or msi_res_id"

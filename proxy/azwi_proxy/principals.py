@@ -55,6 +55,8 @@ class Principals:
         ``value``: old Python SDKs never ask again after it. Else raises why one is not known.
         """
         value = value.rstrip("/").lower()
+        if not value:  # tokens that say nothing would match it
+            raise errors.IdentityNotFound
         if found := self._claimed(parameter, value):
             return found
         entry = self._mapped[parameter].get(value)

@@ -18,6 +18,7 @@ from azwi_common.proxy_settings import Settings
 from azwi_proxy import app as application
 from azwi_proxy import errors, server
 
+METRICS_CONNECTIONS = 64  # at once; a scraper has one
 IN_FLIGHT = 11.0  # seconds; an exchange takes 10 at most
 CLOSING = 1.0  # seconds; everything worth finishing has been finished by then
 
@@ -103,23 +104,26 @@ async def _live(app: application.App, settings: Settings, stop: asyncio.Event) -
 async def _listen_all(
     app: application.App, settings: Settings, sites: contextlib.AsyncExitStack
 ) -> None:
-    """The site on loopback, and the metrics site if there is one; ``sites`` stops them."""
-    await _listen(
-        sites, server.Site(app.handle, app.replay, app.refuse), "127.0.0.1", settings.port
-    )
+    """The site on loopback, and the metrics site if there is one; ``sites`` stops them at once."""
+    listening: list[server.Site] = []
+    sites.push_async_callback(_stop_all, listening)
+    site = server.Site(app.handle, app.replay, app.refuse)
+    listening.append(await _listen(site, "127.0.0.1", settings.port))
     if settings.metrics_port:
         handler = functools.partial(application.metrics_site, metrics=app.metrics)
-        site = server.Site(handler)
-        await _listen(sites, site, settings.pod_ip, settings.metrics_port)
+        site = server.Site(handler, most=METRICS_CONNECTIONS)
+        listening.append(await _listen(site, settings.pod_ip, settings.metrics_port))
+
+
+async def _stop_all(listening: list[server.Site]) -> None:
+    await asyncio.gather(*(site.stop(IN_FLIGHT) for site in listening))
 
 
 class _CannotListen(Exception):
     """The port is taken, or the address is not this pod's."""
 
 
-async def _listen(
-    sites: contextlib.AsyncExitStack, site: server.Site, host: str, port: int
-) -> None:
+async def _listen(site: server.Site, host: str, port: int) -> server.Site:
     try:
         await site.start(host, port)
     except OSError as error:
@@ -128,7 +132,7 @@ async def _listen(
             f"cannot listen on {host}:{port}: {reason.lower()}."
             " Choose another port, or end what holds it."
         ) from error
-    sites.push_async_callback(site.stop, IN_FLIGHT)
+    return site
 
 
 def _stop_signals() -> asyncio.Event:

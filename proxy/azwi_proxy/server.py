@@ -23,6 +23,8 @@ from azwi_proxy.upstream import is_long_poll
 
 MAX_LINE = 8190  # bytes of a request line, aiohttp's own limit
 MAX_FIELD = 16 * 1024  # bytes of a header line; W3C lets ``baggage`` have 8,192
+MAX_WHOLE = 24 * 1024  # bytes of a head; SDKs send some 500
+MOST = 2048  # connections at once; a thousand clients may start together
 IDLE = 75.0  # seconds; also ends a request head that trickles in
 BACKLOG = 1024  # connections the kernel may hold for us: a thousand clients may start at once
 FAREWELL = 0.25  # seconds in which the clients of open connections are told to close them
@@ -35,7 +37,7 @@ log = logging.getLogger("azwi_proxy.server")
 
 
 class _Protocol(RequestHandler):
-    __slots__ = ("_half_closed", "_head", "_plain", "_replay", "_site", "_unanswered")
+    __slots__ = ("_begun", "_head", "_plain", "_replay", "_site", "_unanswered", "is_half_closed")
 
     def __init__(self, manager: "_Server", replay: Replay) -> None:
         super().__init__(
@@ -57,7 +59,10 @@ class _Protocol(RequestHandler):
         """Requests that were given to the parser and have no whole answer yet."""
         self._head = b""
         """What is read of the one such request, if it came when there was no other."""
-        self._half_closed = False
+        self.is_half_closed = False
+        """Whether the client sends no more; it may have left for good."""
+        self._begun = 0
+        """Bytes of a head whose end has not come yet."""
 
     def data_received(self, data: bytes) -> None:
         """Answer a known head at once; give everything else to the parser."""
@@ -77,7 +82,40 @@ class _Protocol(RequestHandler):
                 self.transport.write(known)
                 return
             self._unanswered += 1
+        if self._is_too_long(data):
+            self._refuse_head()
+            return
+        requests = self._request_count
         super().data_received(data)
+        if self._request_count > requests:
+            self._begun = 0
+
+    def _is_too_long(self, data: bytes) -> bool:
+        """Count the bytes of a head that comes in pieces; whether it has more than MAX_WHOLE."""
+        current = self._current_request
+        is_body = self._waiter is None and self._request_count > 0
+        if is_body and (current is None or not current.content.is_eof()):
+            return False  # or a request that waits for the one before it
+        end = data.find(b"\r\n\r\n")
+        self._begun += len(data) if end < 0 else end
+        return self._begun > MAX_WHOLE
+
+    def _refuse_head(self) -> None:
+        error = errors.Unparsed(
+            f"The request's head has more than {MAX_WHOLE} bytes",
+            reason="head_too_long",
+            status=431,
+        )
+        response = self._site.refuse(error, None)
+        if self.transport is not None:
+            self.transport.write(_closing(response))
+        self.force_close()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Serve a connection, unless there are too many."""
+        super().connection_made(transport)
+        if len(self._site.connections) > self._site.most:
+            self.force_close()
 
     def eof_received(self) -> bool:  # type: ignore[override]  # aiohttp returns None, for "close"
         """Answer a client that half-closes after its request; it may read for as long as it likes.
@@ -89,25 +127,25 @@ class _Protocol(RequestHandler):
         current = self._current_request
         if not waits or (current is not None and is_long_poll(current.raw_path)):
             return False
-        self._half_closed = True
+        self.is_half_closed = True
         if not self._messages:
             self.close()  # once the request in hand is answered, which it may have been just now
         return True
 
     def give_up_if_left(self) -> None:
         """Cut the connection of a client that sends no more: most of them have gone for good."""
-        if self._half_closed and self.transport is not None:
+        if self.is_half_closed and self.transport is not None:
             self.transport.abort()
 
     async def finish_response(
         self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
     ) -> tuple[web.StreamResponse, bool]:
         """Send an answer, and remember it where the same head may have it again."""
-        last = self._site.ending or (self._half_closed and not self._messages)
+        last = self._site.ending or (self.is_half_closed and not self._messages)
         if last and not resp.prepared:
             resp.force_close()
         finished = await super().finish_response(request, resp, start_time)
-        if last and self._half_closed:
+        if last and self.is_half_closed:
             self.close()
         if self._plain and resp.keep_alive:
             self._unanswered -= 1
@@ -166,6 +204,7 @@ def _unparsed(exc: BaseException | None) -> errors.ProxyError:
 class _Server(web.Server):
     replay: Replay
     refuse: Refuse
+    most = MOST
     ending = False
     """Whether each answer is the last one of its connection."""
 
@@ -189,8 +228,13 @@ class Site:
         handler: application.Handler,
         replay: Replay | None = None,
         refuse: Refuse = application.refusal,
+        most: int = MOST,
     ) -> None:
-        """``refuse``: answers what never reached ``handler``, or broke in it."""
+        """``refuse``: answers what never reached ``handler``, or broke in it.
+
+        ``most``: connections at once; further ones are closed.
+        """
+        self._most = most
         self._handler = handler
         self._refuse = refuse
         self._replay = replay or Replay()
@@ -203,6 +247,7 @@ class Site:
         self._manager = _Server(self._handler, handler_cancellation=True)
         self._manager.replay = self._replay
         self._manager.refuse = self._refuse
+        self._manager.most = self._most
         self._server = await loop.create_server(
             self._manager, host, port, backlog=BACKLOG, reuse_address=True
         )
@@ -238,3 +283,11 @@ def _spelled(response: application.StoredAnswer, request: web.BaseRequest) -> by
     lines = [f"HTTP/{version.major}.{version.minor} {response.status} {response.reason}"]
     lines += [f"{name}: {value}" for name, value in response.headers.items()]
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + response.token_body
+
+
+def _closing(response: web.Response) -> bytes:
+    """A refusal as bytes, for a connection that ends with it."""
+    body = response.body if isinstance(response.body, bytes) else b""
+    lines = [f"HTTP/1.1 {response.status} {response.reason}", "Connection: close"]
+    lines += [f"{name}: {value}" for name, value in response.headers.items()]
+    return "\r\n".join([*lines, f"Content-Length: {len(body)}"]).encode() + b"\r\n\r\n" + body

@@ -21,7 +21,7 @@ from azwi_proxy.identities import Identity
 CAPACITY = 4096  # tokens; the least recently used goes first
 MAX_STORED = 16 * 1024 * 1024  # bytes of all tokens; one has 2 KB
 MAX_TOKEN = 64 * 1024  # bytes of one; longer ones are answered, and not stored
-FAILURES = 1024  # remembered failures: fewer, so that nonsense does not push tokens out
+FAILURES = 512  # of the pod's own identities, and as many of others; a long one has 10 KB
 LEAST = 60.0  # seconds: a token with less life left is not handed out
 PLENTY = 20 * 60.0  # seconds: Terraform renews at each call below 20 minutes
 PATIENCE = 2.0  # seconds an answer waits for a renewal when there still is a token to fall back on
@@ -142,7 +142,9 @@ class TokenStore:
         self._on_hit = on_hit
         self._entries: OrderedDict[Key, _Entry] = OrderedDict()
         self._stored = 0
-        self._failures: OrderedDict[Key, _Failure] = OrderedDict()
+        # What others ask for in vain does not push out what holds for the pod's own identities.
+        self._of_own: OrderedDict[Key, _Failure] = OrderedDict()
+        self._of_others: OrderedDict[Key, _Failure] = OrderedDict()
         self._probes: dict[Identity, Key] = {}
         """By identity, the scope whose exchange finds out whether Entra ID answers again."""
         self._flights: dict[Key, _Flight] = {}
@@ -232,7 +234,7 @@ class TokenStore:
             if remember or _hold(error):
                 self._remember(key, error)
             raise
-        self._failures.pop(key, None)
+        self._failures(key).pop(key, None)
         self._store(key, token)
         return token
 
@@ -262,13 +264,17 @@ class TokenStore:
             pause = RENEWAL_PAUSE
         now = self._clock().elapsed
         failure = _Failure(error, now + self._jitter(*pause))
-        before = self._failures.get(key)
+        failures = self._failures(key)
+        before = failures.get(key)
         if _hold(error) or (before and before.until_theirs > now):
             failure = self._held(error, before, now)
-        self._failures[key] = failure
-        self._failures.move_to_end(key)
-        while len(self._failures) > FAILURES:
-            self._failures.popitem(last=False)
+        failures[key] = failure
+        failures.move_to_end(key)
+        while len(failures) > FAILURES:
+            failures.popitem(last=False)
+
+    def _failures(self, key: Key) -> OrderedDict[Key, _Failure]:
+        return self._of_own if key[0] in self._own else self._of_others
 
     def _held(self, error: errors.TokenError, before: _Failure | None, now: float) -> _Failure:
         """Hold a scope back for part of the time that Entra ID named, twice as long each time.
@@ -284,13 +290,13 @@ class TokenStore:
 
     def _raise_remembered(self, key: Key) -> bool:
         """Raise what is remembered of a token; True where its exchange shows if that is over."""
-        failure = self._failures.get(key)
+        failure = self._failures(key).get(key)
         if failure is None:
             return False
         now = self._clock().elapsed
         left = failure.until - now
         if left <= 0 and failure.until_theirs <= now:
-            del self._failures[key]
+            del self._failures(key)[key]
             return False
         if left <= 0 and key[0] not in self._probes:
             return True

@@ -236,7 +236,7 @@ async def _relay(answer: aiohttp.ClientResponse, request: web.BaseRequest) -> we
         response.enable_chunked_encoding()
     await response.prepare(request)
     try:
-        while chunk := await _piece(answer):
+        while chunk := await _piece(answer, request):
             await response.write(chunk)
     except (aiohttp.ClientError, OSError):
         _break(request.transport)
@@ -253,10 +253,11 @@ def _break(transport: asyncio.Transport | None) -> None:
         transport.abort()
 
 
-async def _piece(answer: aiohttp.ClientResponse) -> bytes:
+async def _piece(answer: aiohttp.ClientResponse, request: web.BaseRequest) -> bytes:
     """The next of the body, empty at its end; however long that takes, while there is a connection.
 
-    After a broken chunk aiohttp closes the connection and tells nobody who reads: so look.
+    After a broken chunk aiohttp closes the connection and tells nobody who reads: so look. A client
+    that has half-closed its connection has most likely left: for it nobody waits long.
     """
     while True:
         try:
@@ -265,6 +266,8 @@ async def _piece(answer: aiohttp.ClientResponse) -> bytes:
         except TimeoutError:
             if answer.content.is_eof():  # it ended just now, and aiohttp let go of the connection
                 continue
+            if getattr(request.protocol, "is_half_closed", False):
+                raise
             connection = answer.connection
             if connection is None or connection.transport is None:
                 raise

@@ -188,3 +188,19 @@ def test_a_list_of_codes_that_is_none_leaves_the_code_to_the_text(codes: object)
 def test_the_first_of_several_codes_counts() -> None:
     said = {"error": "e", "error_description": "AADSTS1: no", "error_codes": [90002, 50012]}
     assert told(400, json.dumps(said)).reason == "AADSTS90002"
+
+
+def test_what_is_told_and_remembered_of_an_answer_is_bounded() -> None:
+    said = {
+        "error": "e" * 5000,
+        "error_description": "AADSTS500011: " + "d" * 100_000,
+        "error_codes": [500011] * 5000,
+        "trace_id": "t" * 5000,
+        "correlation_id": {"a": ["b" * 5000]},
+    }
+    error = aadsts.error_of(400, json.dumps(said), "", ASKED)
+    assert isinstance(error, errors.Refused)
+    assert error.reason == "AADSTS500011"
+    assert len(error.description) < 2500
+    assert len(error.error) == 100
+    assert all(len(str(value)) <= 100 for value in error.fields().values())

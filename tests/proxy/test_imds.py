@@ -113,6 +113,11 @@ def test_queries_of_real_clients_are_understood(query: str, expected: TokenReque
         ("MI_RES_ID", "msi_res_id"),
         ("m\u017fi_res_id", "msi_res_id"),
         ("resourceId", "msi_res_id"),
+        ("+client_id", "client_id"),
+        ("?client_id", "client_id"),
+        ("%00client_id", "client_id"),
+        ("client%E2%80%8B_id", "client_id"),
+        ("%EF%BD%83lient_id", "client_id"),
     ],
 )
 def test_every_spelling_of_an_identity_parameter_is_that_parameter(
@@ -123,8 +128,9 @@ def test_every_spelling_of_an_identity_parameter_is_that_parameter(
 
 @pytest.mark.parametrize(
     "name",
-    ["clientid2", "client", "client_id+", "object", "ObjectIdentifier", "principal", "identity",
-     "identity_id", "msi", "msi_client_id", "mi_res_id_2", "Client_Secret"],
+    ["clientid2", "client", "client_id+2", "object", "ObjectIdentifier", "principal", "identity",
+     "identity_id", "msi", "msi_client_id", "mi_res_id_2", "Client_Secret", "amp;client_id",
+     "x-client_id", "my_object_id"],
 )  # fmt: skip
 def test_an_unknown_name_that_looks_like_an_identitys_is_refused(name: str) -> None:
     with pytest.raises(errors.BadRequest) as caught:

@@ -180,6 +180,18 @@ async def test_an_entry_that_is_right_is_not_reported(caplog: pytest.LogCaptureF
     assert caplog.records == []
 
 
+@pytest.mark.parametrize("parameter", ["object_id", "msi_res_id"])
+@pytest.mark.parametrize("value", ["", "/", "///"])
+async def test_a_value_that_names_nothing_is_not_what_tokens_leave_unsaid(
+    parameter: str, value: str
+) -> None:
+    world = World({DEFAULT: said(), MAPPED: said(OTHER_ID)})
+    world.principals.learn(DEFAULT, said())
+    world.principals.learn(MAPPED, said(OTHER_ID))
+    with pytest.raises(errors.IdentityNotFound):
+        await world.find(value, parameter)
+
+
 async def test_resource_ids_are_found_in_tokens_that_carry_them() -> None:
     world = World({DEFAULT: said(ITS_ID), MAPPED: said(OTHER_ID, RESOURCE)})
     assert await world.find(RESOURCE.upper() + "/", "msi_res_id") == MAPPED

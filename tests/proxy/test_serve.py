@@ -1,5 +1,6 @@
 """The proxy's life: where it listens, and how it ends."""
 
+import contextlib
 import json
 import signal
 import socket
@@ -15,9 +16,10 @@ from azwi_common.proxy_settings import Settings
 from azwi_common.settings import load
 from azwi_emulator.messages import Fault
 from azwi_proxy import app as application
+from azwi_proxy import serve
 from azwi_testing import Emulator, Proxy, StartProxy, free_port, launch, plain_environment
 from azwi_testing.apiserver import until
-from azwi_testing.peers import exchange
+from azwi_testing.peers import MetadataService, exchange, mute
 
 
 def _refuses(proxy: Proxy) -> bool:
@@ -295,3 +297,30 @@ def test_an_entry_of_no_proxy_without_effect_is_told_at_the_start(
         ("warning", "http://login.example")
     ]
     assert "NO_PROXY" in told[0]["msg"]
+
+
+def test_both_sites_end_at_the_same_time(
+    emulator: Emulator, start_proxy: StartProxy, imds: MetadataService
+) -> None:
+    """One after the other they would take twice as long, and a kubelet kills after thirty."""
+    imds.script = mute
+    port = free_port()
+    more = {"AZWI_METRICS_PORT": str(port), "POD_IP": "127.0.0.1", "AZWI_FORWARD": "all"}
+    proxy = start_proxy({**emulator.environment, **imds.environment, **more})
+    with (
+        socket.create_connection(("127.0.0.1", proxy.port), 10) as poll,
+        socket.socket() as scraper,
+    ):
+        poll.sendall(
+            b"GET /computeMetadata/v1/?wait_for_change=true HTTP/1.1\r\nHost: localhost\r\n\r\n"
+        )
+        scraper.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+        scraper.connect(("127.0.0.1", port))
+        scraper.setblocking(False)
+        with contextlib.suppress(BlockingIOError):
+            for _ in range(5000):
+                scraper.sendall(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n" * 20)
+        until(lambda: imds.seen, 10)
+        started = time.monotonic()
+        assert proxy.stop(timeout=30) == 0
+        assert time.monotonic() - started < serve.IN_FLIGHT + 5

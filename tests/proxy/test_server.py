@@ -16,8 +16,17 @@ from aiohttp import web
 from azwi_common.proxy_settings import Settings
 from azwi_common.settings import load
 from azwi_emulator.messages import Fault
-from azwi_proxy import app, server
-from azwi_testing import Emulator, Proxy, ServeApp, StartProxy, cold_resource, lasting
+from azwi_proxy import app, serve, server
+from azwi_testing import (
+    Emulator,
+    Proxy,
+    ServeApp,
+    StartProxy,
+    cold_resource,
+    free_port,
+    lasting,
+    resident,
+)
 from azwi_testing.apiserver import until
 from azwi_testing.peers import MetadataService, ask_raw, exchange
 
@@ -95,6 +104,86 @@ def test_what_the_parser_refuses_is_told_logged_and_counted_by_its_cause(
     (line,) = [json.loads(row) for row in proxy.log.splitlines() if '"unparsed"' in row]
     assert (line["status"], line["reason"]) == (status, reason)
     assert "xxx" not in proxy.log
+
+
+@pytest.mark.parametrize("pause", [0.0, 0.02])
+def test_a_head_that_is_too_long_as_a_whole_is_a_431(proxy: Proxy, pause: float) -> None:
+    """In pieces it would be kept until its end comes: a hundred lines of 16 KB are 1.6 MB."""
+    with socket.create_connection(("127.0.0.1", proxy.port), 10) as connection:
+        connection.sendall(REFUSED.encode())
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            for number in range(100):
+                connection.sendall(b"X-%d: %b\r\n" % (number, b"x" * 16_000))
+                time.sleep(pause)
+        reply = b""
+        with contextlib.suppress(ConnectionResetError):
+            reply = connection.recv(65536)
+    if reply:  # a reset may overtake it
+        assert _status(reply) == 431
+        assert b"head has more than" in reply
+    until(lambda: '"head_too_long"' in proxy.log, 10)
+    head = f"{REFUSED}baggage: {'x' * 16_000}\r\nX: {'x' * 7_000}\r\n\r\n"
+    assert _status(exchange(proxy.port, head.encode())) == 200
+
+
+def test_long_heads_on_many_connections_cost_bounded_memory(
+    emulator: Emulator, start_proxy: StartProxy
+) -> None:
+    more = {"AZWI_METRICS_PORT": str(free_port()), "POD_IP": "127.0.0.1"}
+    proxy = start_proxy({**emulator.environment, **more})
+    until(lambda: "listening" in proxy.log, 10)
+    before = resident(proxy.process.pid)
+    ports = (proxy.port, int(proxy.environment["AZWI_METRICS_PORT"]))
+    with contextlib.ExitStack() as opened:
+        for number in range(300):
+            connection = socket.create_connection(("127.0.0.1", ports[number % 2]), 10)
+            opened.enter_context(connection)
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                connection.sendall(REFUSED.encode())
+                for line in range(120):
+                    connection.sendall(b"X-%d: %b\r\n" % (line, b"x" * 16_000))
+        grown = resident(proxy.process.pid) - before
+    assert grown < 24 * 1024 * 1024
+
+
+def test_connections_have_a_limit_and_the_metrics_site_its_own(
+    emulator: Emulator, start_proxy: StartProxy
+) -> None:
+    port = free_port()
+    proxy = start_proxy(emulator.environment, AZWI_METRICS_PORT=str(port), POD_IP="127.0.0.1")
+    until(lambda: "listening" in proxy.log, 10)
+    with contextlib.ExitStack() as opened:
+        held = [
+            opened.enter_context(socket.create_connection(("127.0.0.1", port), 10))
+            for _ in range(serve.METRICS_CONNECTIONS + 10)
+        ]
+        closed = 0
+        for connection in held:
+            connection.settimeout(0.3)
+            with contextlib.suppress(TimeoutError):
+                closed += connection.recv(1) == b""
+        assert closed == 10
+        assert proxy.token().status == 200
+
+    def is_scraped() -> bool:
+        with contextlib.suppress(OSError):  # until the others have gone
+            return b"200 OK" in exchange(port, b"GET /metrics HTTP/1.0\r\n\r\n")
+        return False
+
+    until(is_scraped, 10)
+
+
+@pytest.mark.parametrize("path", [f"{TOKEN};client_id=x", f"{TOKEN}%3Fclient_id=x"])
+def test_parameters_in_the_path_are_refused(shared: Proxy, path: str) -> None:
+    answered = shared.ask(f"{path}?resource=r")
+    assert answered.status == 400
+    assert "not into the path" in answered.json["error_description"]
+
+
+def test_a_body_of_a_get_is_refused(shared: Proxy) -> None:
+    answered = shared.ask(f"{TOKEN}?resource=https://r", body=b"client_id=x")
+    assert answered.status == 400
+    assert "A GET has no body" in answered.json["error_description"]
 
 
 def test_a_header_line_as_long_as_w3c_allows_for_baggage_is_no_obstacle(shared: Proxy) -> None:

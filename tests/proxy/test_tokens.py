@@ -406,6 +406,24 @@ async def test_a_token_in_use_outlives_ten_thousand_others(
     assert len(store) == tokens.CAPACITY
 
 
+async def test_failures_of_other_identities_push_no_hold_out(
+    store: TokenStore, entra: Entra, clock: Clock
+) -> None:
+    entra.error = errors.Throttled("slow down", hold=600)
+    with pytest.raises(errors.Throttled):
+        await store.get(APP, SCOPE)
+    entra.error = refusal()
+    for number in range(2 * tokens.FAILURES):
+        clock.pass_(0.05)
+        with pytest.raises(errors.Refused):
+            await store.get(Identity(f"random-{number}", "tenant"), SCOPE)
+    calls = len(entra.calls)
+    with pytest.raises(errors.Throttled):
+        await store.get(APP, SCOPE)
+    assert len(entra.calls) == calls
+    assert len(store._of_others) == tokens.FAILURES
+
+
 async def test_stored_tokens_are_bounded_in_bytes(
     entra: Entra, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -437,7 +455,7 @@ async def test_failures_are_bounded_and_push_no_token_out(
         clock.pass_(0.05)
         with pytest.raises(errors.Refused):
             await store.get(APP, f"r{number}/.default")
-    assert len(store._failures) <= tokens.FAILURES
+    assert len(store._of_own) <= tokens.FAILURES
     assert store.fresh(APP, SCOPE) is not None
 
 

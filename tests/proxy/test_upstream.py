@@ -17,6 +17,7 @@ from unittest.mock import Mock
 
 import aiohttp
 import pytest
+from aiohttp import web
 
 from azwi_proxy import upstream
 from azwi_testing import (
@@ -29,6 +30,7 @@ from azwi_testing import (
     launch,
     wait_for_port,
 )
+from azwi_testing.apiserver import until
 from azwi_testing.peers import (
     MetadataService,
     Seen,
@@ -351,7 +353,25 @@ async def test_an_answer_that_ends_just_as_it_is_glanced_at_is_whole(
 
     loop.call_later(0.05, end)
     loop.call_soon(time.sleep, 0.1)  # both timers are due in one round of the loop
-    assert await upstream._piece(cast(aiohttp.ClientResponse, answer)) == b"world"
+    request = cast(web.BaseRequest, SimpleNamespace(protocol=Mock(is_half_closed=False)))
+    assert await upstream._piece(cast(aiohttp.ClientResponse, answer), request) == b"world"
+
+
+def test_a_client_that_left_in_the_middle_of_a_silent_answer_is_let_go(
+    emulator: Emulator, start_proxy: StartProxy, imds: MetadataService
+) -> None:
+    imds.script = _hello_then(b"", pause=30)
+    proxy = start_proxy({**emulator.environment, **imds.environment})
+    descriptors = Path(f"/proc/{proxy.process.pid}/fd")
+    before = len(list(descriptors.iterdir()))
+    for _ in range(5):
+        with socket.create_connection(("127.0.0.1", proxy.port), 10) as connection:
+            connection.sendall(b"GET /metadata/instance HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            reply = b""
+            while b"hello" not in reply:
+                reply += connection.recv(65536)
+    assert len(list(descriptors.iterdir())) >= before + 5
+    until(lambda: len(list(descriptors.iterdir())) <= before + 2, upstream.GLANCE * 2 + 5)
 
 
 def _hello_then(more: bytes, pause: float = 0.1) -> Callable[[Seen, socket.socket], None]:
