@@ -132,9 +132,7 @@ def test_a_route_is_told_with_its_device_gateway_and_source(bare_pod: Any) -> No
 
 def test_an_address_is_never_read_as_another_part_of_the_answer(bare_pod: Any) -> None:
     link(bare_pod)
-    looks_like_a_gateway = (
-        f"8.0.{routes._GATEWAY}.0"  # an attribute's length and kind, 16 bits each
-    )
+    looks_like_a_gateway = f"8.0.{routes._GATEWAY}.0"  # length and kind of an attribute
     bare_pod.do("ip", "address", "add", f"{looks_like_a_gateway}/8", "dev", "eth0")
     bare_pod.do("ip", "route", "add", "default", "dev", "eth0")
 
