@@ -130,6 +130,15 @@ def test_all_users_together_have_the_time_of_one_try(
     assert time.monotonic() - began < 2 * proof.ARRIVE  # what one user would wait in two tries
 
 
+def test_a_try_whose_time_is_over_has_timed_out(
+    free_port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(proof, "TRY", -1.0)
+
+    with pytest.raises(errors.NotRedirected, match="it timed out"):
+        proof.prove(("127.0.0.1", free_port), free_port)
+
+
 def test_bytes_that_somebody_hands_on_both_ways_are_proof() -> None:
     # Known limit (docs/limits.md): a mesh's own proxy may stand between.
     port = free_port()

@@ -64,6 +64,7 @@ def test_a_denial_is_forbidden_with_its_sentence() -> None:
     [
         {"operation": "UPDATE"},
         {"operation": "DELETE", "object": None},
+        {"operation": "CONNECT"},
         {"subResource": "ephemeralcontainers"},
         {"kind": {"group": "apps", "version": "v1", "kind": "Deployment"}},
     ],
