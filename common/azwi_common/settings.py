@@ -45,7 +45,7 @@ class Port(int):
     @classmethod
     def from_text(cls, text: str) -> Self:
         """Parse decimal digits; ValueError says what is allowed."""
-        if not (text.isascii() and text.isdigit() and 1 <= int(text[:6]) <= 65535):
+        if not (text.isascii() and text.isdigit() and len(text) < 6 and 1 <= int(text) <= 65535):
             raise ValueError("must be a port number from 1 to 65535")
         return cls(text)
 

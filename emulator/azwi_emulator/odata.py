@@ -131,7 +131,7 @@ def _holds(term: Term, item: Mapping[str, Any]) -> bool:
 def _top(text: str | None, default: int) -> int:
     if text is None:
         return default
-    if not (text.isascii() and text.isdigit() and 0 < int(text[:6]) <= LARGEST_PAGE):
+    if not (text.isascii() and text.isdigit() and len(text) < 6 and 0 < int(text) <= LARGEST_PAGE):
         raise BadQuery(f"'$top' must be 1 to {LARGEST_PAGE}.")
     return min(int(text), default)
 

@@ -15,7 +15,7 @@ class ListenPort(int):
     @classmethod
     def from_text(cls, text: str) -> Self:
         """Parse decimal digits; ValueError says what is allowed."""
-        if not (text.isascii() and text.isdigit() and int(text[:6]) <= 65535):
+        if not (text.isascii() and text.isdigit() and len(text) < 6 and int(text) <= 65535):
             raise ValueError("must be a port number from 1 to 65535, or 0 for any free port")
         return cls(text)
 

@@ -13,7 +13,9 @@ class Uid(int):
     @classmethod
     def from_text(cls, text: str) -> Self:
         """Parse decimal digits; ValueError says what is allowed."""
-        if not (text.isascii() and text.isdigit() and 1 <= int(text[:11]) <= 2**32 - 2):
+        if not (
+            text.isascii() and text.isdigit() and len(text) < 11 and 1 <= int(text) < 2**32 - 1
+        ):
             raise ValueError(
                 "must be a user id from 1 to 4294967294; 0 is the init container's own,"
                 " and an exempt user cannot prove the redirect"

@@ -58,7 +58,9 @@ def test_what_no_single_variable_shows_is_checked_beside_them() -> None:
         load(Example, {"PORT": "7", "OTHER": "7"})
 
 
-@pytest.mark.parametrize("text", ["0", "65536", "-1", "+1", "1.0", "0x1", "", "٣", "9" * 50])
+@pytest.mark.parametrize(
+    "text", ["0", "65536", "-1", "+1", "1.0", "0x1", "", "٣", "9" * 50, "000080808"]
+)
 def test_a_port_is_decimal_and_in_range(text: str) -> None:
     with pytest.raises(ValueError, match="1 to 65535"):
         Port.from_text(text)

@@ -38,6 +38,7 @@ def test_the_control_port_is_a_number_or_off(text: str, port: int) -> None:
             "AZWI_EMULATOR_PORT must be a port number from 1 to 65535, or 0 for any free port.",
         ),
         ({"AZWI_EMULATOR_PORT": "65536"}, "AZWI_EMULATOR_PORT must be a port number"),
+        ({"AZWI_EMULATOR_PORT": "000008080808"}, "AZWI_EMULATOR_PORT must be a port number"),
         ({"AZWI_EMULATOR_CA_FILE": "ca.pem"}, "must be set together"),
         ({"AZWI_EMULATOR_TOKEN_SIZE": "100001"}, "AZWI_EMULATOR_TOKEN_SIZE must be 100000"),
         ({"AZWI_EMULATOR_TOKEN_LIFETIME": "0"}, "AZWI_EMULATOR_TOKEN_LIFETIME must be at least"),

@@ -59,7 +59,9 @@ def test_every_wrong_variable_is_named_in_one_go() -> None:
     assert sorted(problem.split()[0] for problem in caught.value.problems) == sorted(wrong)
 
 
-@pytest.mark.parametrize("uid", ["0", "-1", "root", "4294967295", "99999999999999", "1.5"])
+@pytest.mark.parametrize(
+    "uid", ["0", "-1", "root", "4294967295", "99999999999999", "1.5", "00000000001" + "9" * 11]
+)
 def test_what_cannot_be_an_exempt_user_is_refused(uid: str) -> None:
     with pytest.raises(SettingsError, match="PROXY_UID must be a user id from 1"):
         load(Settings, {"PROXY_UID": uid})
