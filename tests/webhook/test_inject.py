@@ -225,6 +225,7 @@ def test_what_the_api_server_would_mount_is_mounted_so_that_it_asks_once() -> No
         ({"automountServiceAccountToken": False}, {}),
         ({}, {"name": "tokens"}),
         ({}, {"mountPath": "/elsewhere"}),
+        ({}, {"mountPath": "/var/run/secrets/tokens"}),
         ({"volumes": [{"name": "kube-api-access-first"}, VOLUME]}, {}),
         ({"initContainers": [OWN]}, {}),  # mounted by hand: the service account may have said no
     ],

@@ -99,6 +99,15 @@ def test_the_users_first_container_is_kubectls_default() -> None:
     assert name not in admitted(pod())["metadata"]["annotations"]
 
 
+@pytest.mark.parametrize("containers", [["azwi-proxy"], [None, "app"]])
+def test_without_a_first_container_of_the_users_that_has_a_name_there_is_no_default(
+    containers: list[str | None],
+) -> None:
+    given = [{"image": "i", **({"name": name} if name else {})} for name in containers]
+    name = "kubectl.kubernetes.io/default-container"
+    assert name not in admitted(with_sidecar(containers=given))["metadata"]["annotations"]
+
+
 def test_a_declined_sidecars_annotation_is_removed() -> None:
     given = pod({"inject-proxy-sidecar": "false", "skip-containers": "x"})
     after = admitted(given)
@@ -188,6 +197,37 @@ def test_a_pod_without_containers_is_left_to_the_api_server() -> None:
     for containers in nothing:
         decided = mutate.admit(with_sidecar(containers=containers), account(), around(), settings())
         assert (decided.patch, decided.warnings) == ([], ())
+
+
+@pytest.mark.parametrize(("init", "apps"), [(0, 500), (200, 300)])
+def test_a_pod_of_very_many_containers_is_to_be_divided(init: int, apps: int) -> None:
+    def of(apps: int) -> Any:
+        named = [{"name": f"c{number}"} for number in range(init + apps)]
+        return pod(initContainers=named[:init], containers=named[init:])
+
+    assert mutate.admit(of(apps), account(), around(), settings()).patch
+    for more in (1, 100):
+        with pytest.raises(Refused, match="more than 500 containers: divide it"):
+            mutate.admit(of(apps + more), account(), around(), settings())
+
+
+def test_of_many_problems_the_first_are_told_and_the_others_counted() -> None:
+    wrong = [
+        *contract.RESOURCE_ANNOTATIONS,
+        *contract.PROXY_SETTING_ANNOTATIONS,
+        contract.PORT_ANNOTATION,
+        contract.MODE_ANNOTATION,
+        contract.MSI_ENDPOINT_ANNOTATION,
+        contract.INIT_IPTABLES_ANNOTATION,
+        contract.PROXY_ONLY_ANNOTATION,
+        contract.EXPIRATION_ANNOTATION,
+        contract.SKIP_CONTAINERS_ANNOTATION,
+    ]
+    given = with_sidecar({name.removeprefix(contract.PREFIX): "x" * 5000 for name in wrong})
+    with pytest.raises(Refused) as caught:
+        mutate.admit(given, account(), around(), settings())
+    assert str(caught.value).count("has more than 4096 bytes: shorten it.") == 20
+    assert str(caught.value).endswith(f" There are {len(wrong) - 20} more problems.")
 
 
 @pytest.mark.parametrize(
