@@ -183,6 +183,22 @@ def test_no_warning_is_longer_than_the_api_server_shows(given: Any, whose: Any) 
     assert all(len(sentence) <= advice.LONGEST == 256 for sentence in told)
 
 
+def test_a_longer_warning_ends_where_the_api_server_would_cut_it() -> None:
+    (told,) = warnings(pod(serviceAccountName="a" * 253), account(**{"x" * 200: "1"}))
+    assert (len(told), told[-1]) == (advice.LONGEST, "…")
+
+
+def test_the_annotation_of_the_configured_token_endpoint_is_known() -> None:
+    endpoint = {
+        "AZWI_CUSTOM_TOKEN_ENDPOINT_SUFFIX": "binding",
+        "AZWI_CUSTOM_TOKEN_ENDPOINT_AUDIENCE": "api://AKSIdentityBinding",
+        "AZURE_KUBERNETES_TOKEN_PROXY": "https://p.example",
+    }
+    assert warnings(pod({"use-binding": "false"}), **endpoint) == ()
+    (told,) = warnings(pod({"use-bindings": "false"}), **endpoint)
+    assert "the webhook is configured for no such token endpoint" in told
+
+
 CA = {
     "AZWI_PROXY_VOLUMES": '[{"name":"ca","configMap":{"name":"private-ca"}}]',
     "AZWI_PROXY_VOLUME_MOUNTS": '[{"name":"ca","mountPath":"/ca"}]',

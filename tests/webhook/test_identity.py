@@ -61,6 +61,7 @@ def test_entries_without_sense_are_kept_and_harm_nobody(container: dict[str, Any
     ("name", "proxy_only", "gets"),
     [
         ("app", False, True),
+        ("worker", False, True),
         ("app", True, False),
         ("skipped", False, False),
         ("azwi-proxy", False, True),
@@ -72,6 +73,22 @@ def test_entries_without_sense_are_kept_and_harm_nobody(container: dict[str, Any
 def test_who_gets_an_identity(name: str, proxy_only: bool, gets: bool) -> None:
     asked = wishes(skip_containers="skipped")
     assert identity.gets_identity({"name": name}, asked, proxy_only) is gets
+
+
+@pytest.mark.parametrize(
+    ("names", "mounts"),
+    [
+        ([], False),
+        (["azure-identity"], False),
+        (["config", "tokens"], False),
+        (["tokens", "azure-identity-token"], True),
+    ],
+)
+def test_our_volume_is_known_by_its_name_wherever_it_is_mounted(
+    names: list[str], mounts: bool
+) -> None:
+    given = [{"name": name, "mountPath": f"/{name}"} for name in names]
+    assert identity.mounts_the_token({"volumeMounts": given}) is mounts
 
 
 def test_the_tenant_is_the_accounts_or_the_webhooks() -> None:

@@ -14,6 +14,7 @@ from azwi_webhook.errors import Refused
         {},
         {"metadata": None, "spec": None},
         {"metadata": {"labels": None, "annotations": None}, "spec": {"containers": None}},
+        {"metadata": {"labels": {}, "annotations": {}}, "spec": {"containers": []}},
     ],
 )
 def test_what_is_missing_or_null_is_empty(given: dict[str, Any]) -> None:
@@ -56,4 +57,5 @@ def test_our_containers_are_told_from_the_apps() -> None:
     assert [item["name"] for item in pod.all_containers()] == list(names)
     assert [item["name"] for item in pod.app_containers()] == ["app"]
     assert pod.has("azwi-proxy")
-    assert not pod.has("other")
+    assert not any(map(pod.has, ("", "a", "azwi", "other")))
+    assert pod.has("".join(("a", "pp"))), "by its value, whoever made the text"

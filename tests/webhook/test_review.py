@@ -27,6 +27,31 @@ def test_a_pods_creation_is_read() -> None:
     assert call.object["spec"]["serviceAccountName"] == "app"
 
 
+EMPTY: dict[str, Any] = {}
+EMPTY_CONTAINER = {
+    "env": [EMPTY],
+    "ports": [EMPTY],
+    "resources": EMPTY,
+    "securityContext": EMPTY,
+    "volumeMounts": [EMPTY],
+}
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {},
+        {"containers": [{}], "initContainers": [{}]},
+        {"containers": [EMPTY_CONTAINER], "initContainers": [EMPTY_CONTAINER]},
+        {"imagePullSecrets": [{}], "os": {}, "resources": {}, "securityContext": {}},
+        {"nodeSelector": {}, "volumes": [{}]},
+    ],
+)
+def test_whatever_a_pod_leaves_out_is_left_out(spec: dict[str, Any]) -> None:
+    for given in ({"spec": spec}, {"metadata": {}, "spec": spec}):
+        assert parse(_body(review(given))).object == given
+
+
 @pytest.mark.parametrize("version", ["v1", "v1beta1"])
 def test_the_answer_is_of_the_version_of_the_question(version: str) -> None:
     asked = review(version=version)

@@ -77,3 +77,4 @@ async def test_more_than_there_is_counts_as_all_that_one_may_have() -> None:
     of = Shares(100)
     async with of.take("a", 1_000_000):
         assert of.taken == 50
+    assert (of.taken, of.of("a")) == (0, 0)
