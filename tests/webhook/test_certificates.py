@@ -54,6 +54,7 @@ def test_the_next_look_is_when_there_may_be_something_to_do() -> None:
     assert rest(leaf(61 * DAY), leaf(0), NOW, TIMES) == 60
     assert rest(leaf(0), None, NOW, Times(life=timedelta(seconds=3))) == 3600
     assert rest(leaf(90 * DAY - 5), leaf(0), NOW, TIMES) == pytest.approx(5)
+    assert rest(leaf(91 * DAY), leaf(0), NOW, TIMES) == 0
     assert rest(None, leaf(0), NOW, TIMES) == 60
 
 

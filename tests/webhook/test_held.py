@@ -48,6 +48,14 @@ def test_an_object_that_is_too_large_is_not_held(sign: str) -> None:
     assert one.largest > held.LARGEST
 
 
+def test_an_object_of_several_kilobytes_is_held_and_so_are_very_many_of_the_usual_size() -> None:
+    large, usual = Held(), Held()
+    large.put(thing(identities="x" * 6000), WANTED)
+    assert large.get("shop", "app") not in (None, TO_READ)
+    usual.put(thing(client_id="11111111-1111-1111-1111-111111111111"), WANTED)
+    assert usual.bytes * 40_000 < held.SHARE
+
+
 def test_all_objects_together_take_no_more_than_their_share(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -58,6 +66,9 @@ def test_all_objects_together_take_no_more_than_their_share(
     assert one.full
     assert 90_000 < one.bytes <= 100_000
     assert 100 < one.objects < 1000
+    known = [one.get("shop", f"a{number}") for number in range(one.objects)]
+    assert known.count(TO_READ) < 10, "only the last ones, and their names are known"
+    assert TO_READ not in known[:100]
     for number in range(1000):
         one.drop("shop", f"a{number}")
     assert (one.bytes, one.objects) == (0, 0)

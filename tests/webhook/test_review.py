@@ -48,8 +48,8 @@ EMPTY_CONTAINER = {
     ],
 )
 def test_whatever_a_pod_leaves_out_is_left_out(spec: dict[str, Any]) -> None:
-    for given in ({"spec": spec}, {"metadata": {}, "spec": spec}):
-        assert parse(_body(review(given))).object == given
+    for sent in ({"spec": spec}, {"metadata": {}, "spec": spec}):
+        assert parse(_body(review(sent))).object == sent
 
 
 @pytest.mark.parametrize("version", ["v1", "v1beta1"])

@@ -25,6 +25,31 @@ async def test_one_peer_has_no_more_than_half_and_another_finds_its_own() -> Non
     assert (of.taken, of.of("evil")) == (0, 0)
 
 
+async def test_all_peers_together_have_no_more_than_there_is() -> None:
+    of, over, more = Shares(100), asyncio.Event(), asyncio.Event()
+    held = [asyncio.create_task(hold(of, peer, 50, over)) for peer in "ab"]
+    waiting = asyncio.create_task(hold(of, "c", 4, more))
+    await asyncio.sleep(0.01)
+    assert (of.of("c"), of.taken) == (0, 100)
+    over.set()
+    await asyncio.gather(*held)
+    assert (of.of("c"), of.taken) == (4, 4)
+    more.set()
+    await waiting
+
+
+async def test_who_gives_a_part_back_keeps_the_rest() -> None:
+    of, first, second = Shares(100), asyncio.Event(), asyncio.Event()
+    held = [asyncio.create_task(hold(of, "a", 20, until)) for until in (first, second)]
+    await asyncio.sleep(0)
+    first.set()
+    await held[0]
+    assert (of.of("a"), of.taken) == (20, 20)
+    second.set()
+    await held[1]
+    assert (of.of("a"), of.taken) == (0, 0)
+
+
 async def test_who_waits_comes_in_order_and_only_behind_its_own_peer() -> None:
     of, first = Shares(100), asyncio.Event()
     came: list[str] = []
