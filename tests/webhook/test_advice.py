@@ -184,7 +184,9 @@ def test_no_warning_is_longer_than_the_api_server_shows(given: Any, whose: Any) 
 
 
 def test_a_longer_warning_ends_where_the_api_server_would_cut_it() -> None:
-    (told,) = warnings(pod(serviceAccountName="a" * 253), account(**{"x" * 200: "1"}))
+    strange = {"azure.workload.identity/" + "x" * 200: "", **account().annotations}
+    whose = mutate.Account("app", {}, strange)
+    (told,) = warnings(pod(serviceAccountName="a" * 253), whose)
     assert (len(told), told[-1]) == (advice.LONGEST, "…")
 
 
