@@ -546,6 +546,8 @@ def test_health_needs_nothing_and_metrics_tell_no_secret(
         f'azwi_proxy_token_expiry_seconds{{client="{emulator.announced["clientId"][:8]}"}} ',
     ):
         assert line in text, line
+    (taken,) = re.findall(r'azwi_proxy_exchange_seconds_sum\{result="ok"\} (\S+)', text)
+    assert 0 < float(taken) < 60
     for secret in (token, token.split(".")[2], emulator.announced["clientId"], UNKNOWN):
         assert secret not in text
 
