@@ -5,6 +5,7 @@ import json
 import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import aiohttp
@@ -13,7 +14,7 @@ import pytest
 import azwi_testing
 from azwi_proxy import connecting
 from azwi_testing import Emulator, plain_environment
-from azwi_testing.peers import MetadataService, self_signed
+from azwi_testing.peers import MetadataService, answer, self_signed
 
 
 def test_a_socket_notices_within_seconds_that_nobody_confirms_what_is_sent() -> None:
@@ -34,6 +35,24 @@ async def test_kept_connections_are_forgotten_at_once() -> None:
                 async with session.get(url) as answer:
                     await answer.read()
                 assert service.connections == connections
+
+
+async def test_a_request_waits_for_no_other() -> None:
+    together = threading.Barrier(2)
+
+    def script(_: object, connection: socket.socket) -> None:
+        together.wait(10)
+        connection.sendall(answer(b"ok"))
+
+    async def ask(session: aiohttp.ClientSession, port: int) -> bytes:
+        async with session.get(f"http://127.0.0.1:{port}/") as answered:
+            return await answered.read()
+
+    with MetadataService() as service:
+        service.script = script
+        async with aiohttp.ClientSession(connector=connecting.Connector()) as session:
+            both = await asyncio.gather(*(ask(session, service.port) for _ in range(2)))
+    assert both == [b"ok", b"ok"]
 
 
 async def test_a_name_that_takes_too_long_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:

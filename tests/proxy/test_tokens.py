@@ -506,6 +506,8 @@ async def test_a_clock_set_back_moves_the_expiry_that_the_app_is_told(
     assert token.expiry(clock()) == token.expires_on
     clock.wall -= 500
     assert token.expiry(clock()) == token.expires_on - 500
+    clock.pass_(2 * clock.elapsed)  # the node had just started
+    assert token.expiry(clock()) == token.expires_on - 500
 
 
 async def test_a_clock_set_forward_costs_one_exchange_and_no_storm(

@@ -222,12 +222,22 @@ def test_of_many_problems_the_first_are_told_and_the_others_counted() -> None:
         contract.PROXY_ONLY_ANNOTATION,
         contract.EXPIRATION_ANNOTATION,
         contract.SKIP_CONTAINERS_ANNOTATION,
+        contract.IDENTITIES_ANNOTATION,
     ]
-    given = with_sidecar({name.removeprefix(contract.PREFIX): "x" * 5000 for name in wrong})
+    given = with_sidecar({name.removeprefix(contract.PREFIX): "x" * 17_000 for name in wrong})
     with pytest.raises(Refused) as caught:
-        mutate.admit(given, account(), around(), settings())
-    assert str(caught.value).count("has more than 4096 bytes: shorten it.") == 20
-    assert str(caught.value).endswith(f" There are {len(wrong) - 20} more problems.")
+        mutate.admit(given, account(client_id="x" * 5000), around(), settings())
+    assert str(caught.value).count("bytes: shorten it.") == 20
+    assert str(caught.value).endswith(f" There are {len(wrong) + 1 - 20} more problems.")
+
+
+def test_a_problem_that_quotes_a_long_name_is_cut() -> None:
+    named = {"name": "x" * 5000, "ports": [{"containerPort": 8000}]}
+    with pytest.raises(Refused) as caught:
+        mutate.admit(with_sidecar(containers=[named]), account(), around(), settings())
+    told = str(caught.value)
+    assert told.startswith("Port 8000 of the sidecar is container xxx")
+    assert (len(told), told[-1]) == (mutate.LONGEST + 1, "…")
 
 
 @pytest.mark.parametrize(
