@@ -268,6 +268,10 @@ def test_nonsense_is_refused_with_the_name_of_the_field(spec: Any) -> None:
         mutate.admit({**with_sidecar(), "spec": spec}, account(), around(), settings())
 
 
+def test_the_secret_of_a_pod_is_in_no_trace_of_what_surrounds_it() -> None:
+    assert admission.SECRET not in repr(around())
+
+
 def test_the_patch_is_json() -> None:
     decided = mutate.admit(with_sidecar(), account(), around(), settings())
     assert json.loads(json.dumps(decided.patch)) == decided.patch
