@@ -18,7 +18,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-MAX_QUEUED = 256 * 1024  # bytes of lines that wait for whoever reads them
+MAX_QUEUED = 256 * 1024  # bytes of lines that wait for the log's reader
 MAX_LINE = 16 * 1024  # bytes; a traceback has 2,000
 FAREWELL = 0.9  # seconds that the end of a program waits for its log
 
@@ -146,7 +146,7 @@ def _cut(line: bytes) -> bytes:
 
 
 class _Lines(logging.Handler):
-    """Hands each record's line to the writer; never waits for whoever reads the log."""
+    """Hand each record's line to the writer; never wait for the log's reader."""
 
     def __init__(self, writer: Writer) -> None:
         super().__init__()

@@ -1,7 +1,7 @@
 """Caches that are bounded in bytes as well as in entries.
 
-Pure. Whoever talks to the proxy chooses what its caches hold: a thousand requests of 16 KB with one
-character outside the BMP would be 64 MB, more than the container's limit leaves.
+Pure. A client chooses what the proxy's caches hold: a thousand requests of 16 KB with one character
+outside the BMP would be 64 MB, more than the container's limit leaves.
 """
 
 import functools

@@ -412,7 +412,7 @@ def test_an_unknown_identity_is_never_another_ones_token(
             "error_description": "Identity not found",
         }
         assert "Retry-After" not in answered.headers
-    # To know that an object id is nobody's takes one token of each identity, and no more.
+    # To know that no identity has an object id takes one token of each, and no more.
     seen = [exchange.client_id for exchange in emulator.control.exchanges()]
     assert sorted(seen) == sorted([emulator.announced["clientId"], OTHER])
     assert not imds.seen
