@@ -55,6 +55,11 @@ def test_a_value_that_is_too_long_refuses_the_pod(name: str, sign: str) -> None:
         assert read({}, {name: long}).problems
 
 
+def test_only_the_map_of_identities_may_be_longer_than_the_others() -> None:
+    longer = {name for name in contract.ALL_ANNOTATIONS if annotations.longest(name) > 4096}
+    assert longer == {contract.IDENTITIES_ANNOTATION}
+
+
 def test_a_pods_own_value_that_is_too_long_refuses_it_too() -> None:
     assert "of the pod has more than 4096" in read({"skip-containers": "x" * 5000}).problems[0]
 
@@ -84,6 +89,7 @@ def test_the_pods_expiration_comes_before_the_accounts() -> None:
     name = "service-account-token-expiration"
     assert read({name: "4000"}, {name: "5000"}).expiration == 4000
     assert read({}, {name: "5000"}).expiration == 5000
+    assert [read({name: text}).expiration for text in ("3600", "86400")] == [3600, 86400]
 
 
 @pytest.mark.parametrize(
