@@ -37,6 +37,21 @@ def test_a_url_without_https_or_a_host_is_refused(
         kind.from_text(text)
 
 
+@pytest.mark.parametrize("kind", [Authority, TokenProxy])
+@pytest.mark.parametrize("rest", ["me@login", "@login", "login?a", "login?", "login#a", "login#"])
+def test_a_url_with_a_user_a_query_or_a_fragment_is_refused(
+    kind: type[Authority] | type[TokenProxy], rest: str
+) -> None:
+    with pytest.raises(ValueError, match="must not have a user, a query or a fragment"):
+        kind.from_text(f"https://{rest}")
+
+
+@pytest.mark.parametrize("text", ["https://proxy", "socks5://proxy:1080", "http://", "http:///a"])
+def test_a_forward_proxy_has_the_scheme_http_and_a_host(text: str) -> None:
+    with pytest.raises(ValueError, match="must be "):
+        HttpProxy.from_text(text)
+
+
 @pytest.mark.parametrize("kind", [Authority, TokenProxy, HttpProxy])
 @pytest.mark.parametrize("place", ["login:port", "login:65536", "[::1", "[1:443"])
 def test_a_url_whose_host_or_port_is_none_is_refused(

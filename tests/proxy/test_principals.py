@@ -120,6 +120,23 @@ async def test_a_wrong_entry_of_the_map_is_named_in_the_log_once_and_never_follo
     }  # fmt: skip
 
 
+def test_a_wrong_entry_is_named_by_the_first_token_of_its_identity(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    world = World({}, mapped={"object_id": {NOBODYS: MAPPED}})
+    world.principals.learn(DEFAULT, said(ITS_ID))
+    assert not caplog.records
+    world.principals.learn(MAPPED, said(OTHER_ID))
+    assert len(caplog.records) == 1
+
+
+@pytest.mark.parametrize("away", [DEFAULT, MAPPED])
+async def test_an_identity_whose_token_cannot_be_had_hides_no_other(away: Identity) -> None:
+    (other,) = {DEFAULT, MAPPED} - {away}
+    world = World({away: AWAY, other: said(OTHER_ID)})
+    assert await world.find(OTHER_ID) == other
+
+
 async def test_an_entry_that_gives_an_identity_the_id_of_another_is_not_followed() -> None:
     world = World(
         {DEFAULT: said(ITS_ID), MAPPED: said(OTHER_ID)}, mapped={"object_id": {ITS_ID: MAPPED}}
@@ -151,6 +168,11 @@ async def test_an_unreadable_token_takes_nothing_back() -> None:
     await world.find(ITS_ID)
     world.principals.learn(DEFAULT, Said())
     assert await world.find(ITS_ID) == DEFAULT
+    await world.find(OTHER_ID)
+    world.asked.clear()
+    with pytest.raises(errors.IdentityNotFound):
+        await world.find(NOBODYS)
+    assert world.asked == []
 
 
 async def test_what_one_token_does_not_say_another_may_have_said() -> None:
