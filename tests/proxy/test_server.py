@@ -423,6 +423,29 @@ def test_an_old_client_gets_an_old_answer(shared: Proxy) -> None:
     assert ("Content-Length", str(len(body))) in headers
 
 
+async def test_a_request_that_comes_as_the_stop_begins_is_answered(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(server, "FAREWELL", 5.0)
+
+    async def hello(request: web.BaseRequest) -> web.StreamResponse:
+        return web.Response(text="hello")
+
+    site = server.Site(hello)
+    await site.start("127.0.0.1", 0)
+    reader, writer = await asyncio.open_connection("127.0.0.1", site.port)
+    request = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    writer.write(request)
+    await reader.readuntil(b"hello")
+    stopping = asyncio.create_task(site.stop(2))
+    await asyncio.sleep(0)  # it has begun
+    writer.write(request)
+    head, _, body = (await reader.read()).partition(b"\r\n\r\n")
+    assert (body, b"Connection: close" in head) == (b"hello", True)
+    writer.close()
+    await stopping
+
+
 async def test_a_stop_takes_no_longer_than_its_grace() -> None:
     begun = asyncio.Event()
 
