@@ -70,6 +70,20 @@ async def test_who_waits_comes_in_order_and_only_behind_its_own_peer() -> None:
     assert of.taken == 0
 
 
+async def test_a_small_wish_does_not_overtake_a_large_one_of_its_own_peer() -> None:
+    of, first, rest = Shares(100), asyncio.Event(), asyncio.Event()
+    held = [asyncio.create_task(hold(of, "a", 20, until)) for until in (first, rest)]
+    await asyncio.sleep(0)
+    waiting = [asyncio.create_task(hold(of, "a", amount, rest)) for amount in (40, 10)]
+    await asyncio.sleep(0)
+    first.set()
+    await held[0]
+    assert of.of("a") == 20, "there is room for 10, but 40 came first"
+    rest.set()
+    await asyncio.gather(*held, *waiting)
+    assert of.taken == 0
+
+
 async def test_what_does_not_come_free_is_a_503(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shares, "PATIENCE", 0.05)
     of, over = Shares(100), asyncio.Event()
