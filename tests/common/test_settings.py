@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 import pytest
 
-from azwi_common.settings import Env, Port, SettingsError, describe, load
+from azwi_common.settings import Env, Port, SettingsError, describe, load, parse
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,3 +83,10 @@ def test_a_field_without_env_is_a_mistake_of_the_programmer() -> None:
 
     with pytest.raises(TypeError, match="without Env"):
         load(Bare, {})
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("true", True), ("True", True), ("false", False), ("FALSE", False)]
+)
+def test_a_flag_is_true_or_false_in_any_case(text: str, value: bool) -> None:
+    assert parse(bool, text) is value

@@ -34,6 +34,14 @@ def test_a_quantity_is_a_number(quantity: Any, amount: str) -> None:
     assert resources.amount(quantity) == Decimal(amount)
 
 
+def test_suffixes_are_powers_of_1000_or_1024() -> None:
+    for power, suffix in enumerate("num", -3):
+        assert resources.amount(f"1{suffix}") == Decimal(1000) ** power
+    for power, suffix in enumerate("kMGTPE", 1):
+        assert resources.amount(f"1{suffix}") == Decimal(1000) ** power
+        assert resources.amount(f"1{suffix.upper()}i") == Decimal(1024) ** power
+
+
 @pytest.mark.parametrize("text", ["", "-1", "1 Gi", "1mi", "half", "1e999", "9" * 40, None, "١"])
 def test_what_is_no_quantity_is_none(text: Any) -> None:
     assert resources.amount(text) is None
