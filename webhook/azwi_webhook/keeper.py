@@ -211,7 +211,7 @@ class Keeper:
     async def _see_to_owner(self, configuration: dict[str, Any]) -> None:
         """Make the webhook's namespace the owner of its configuration.
 
-        Whoever deletes the namespace alone would leave a configuration that refuses pods of the
+        Deleting the namespace alone would leave a configuration that refuses pods of the
         whole cluster. A cluster may require more rights for that than we have: it is no failure.
         """
         owners = configuration["metadata"].get("ownerReferences") or []
